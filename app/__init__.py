@@ -1,0 +1,1 @@
+"""Numbers to people: the command line, the server, and the pages."""

@@ -1,0 +1,98 @@
+"""The one filter bar: title, period and dimensions, bound to the URL, so that a link opens the same view."""
+
+from collections import Counter
+from datetime import date, datetime, timedelta
+
+import streamlit as st
+
+from app.session import CachedEngine
+from metrics import filters
+from metrics.filters import DIMENSIONS, UNATTRIBUTED, Period, Scope
+
+RANGE = "Range of days"
+IN_THE_BAR = ("system",)
+TITLES = {"system": "systems", "team": "teams", "provider": "providers", "model": "models", "environment": "environments"}
+
+
+def toolbar(title: str, engine: CachedEngine) -> Scope | None:
+    """Draw the toolbar of a page; None while the ledger is empty.
+
+    Stops the page with a message when the link asks for something that the ledger does not have: dropping it silently
+    would show the whole company under the name of one team.
+    """
+    default = filters.default_period(engine)
+    if default is None:
+        st.title(title)
+        return None
+    periods = _periods(engine, default)
+    choices = _choices(engine)
+    _refuse_unknown(periods, choices)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(title, width="stretch")
+        chosen = {name: _select(name, choices[name]) for name in IN_THE_BAR}
+        label = st.selectbox("Period", [*periods, RANGE], index=list(periods).index(_label(default)), key="period",
+                             bind="query-params", persist_state="session", label_visibility="collapsed", width=156)
+        others = [name for name in DIMENSIONS if name not in IN_THE_BAR]
+        active = sum(st.session_state.get(name) not in (None, _all(name)) for name in others)
+        with st.popover(f"Filters · {active}" if active else "Filters", icon=":material/filter_list:"):
+            chosen |= {name: _select(name, choices[name], visible=True) for name in others}
+    period = _range(default) if label == RANGE else periods[label]
+    return Scope(period, {name: value for name, value in chosen.items() if value is not None})
+
+
+def _label(period: Period) -> str:
+    return f"{period.start:%B %Y}" if period.label.count("-") == 1 and "Q" not in period.label else \
+        f"Q{(period.start.month + 2) // 3} {period.start.year}"
+
+
+def _periods(engine: CachedEngine, default: Period) -> dict[str, Period]:
+    months = filters.months(engine)
+    quarters = [Period.parse(f"{month.start.year}-Q{month.start.month // 3}") for month in months if month.start.month % 3 == 0]
+    return {_label(period): period for period in [*months, *quarters, *([] if default in months else [default])]}
+
+
+def _choices(engine: CachedEngine) -> dict[str, dict[str, str | None]]:
+    """Per dimension: the label that is shown and linked, and the value behind it."""
+    names = filters.system_names(engine)
+    repeated = {name for name, count in Counter(names.values()).items() if count > 1}
+    found: dict[str, dict[str, str | None]] = {}
+    for dimension, values in filters.values(engine).items():
+        labels: dict[str, str | None] = {_all(dimension): None}
+        for value in values:
+            name = names.get(value, value) if dimension == "system" else value
+            labels["Unattributed" if value == UNATTRIBUTED else f"{name} ({value})" if name in repeated else name] = value
+        found[dimension] = labels
+    return found
+
+
+def _all(dimension: str) -> str:
+    return f"All {TITLES[dimension]}"
+
+
+def _select(dimension: str, labels: dict[str, str | None], visible: bool = False) -> str | None:
+    label = st.selectbox(dimension.capitalize(), list(labels), key=dimension, bind="query-params", persist_state="session",
+                         label_visibility="visible" if visible else "collapsed", width="stretch" if visible else 168)
+    return labels[label]
+
+
+def _refuse_unknown(periods: dict[str, Period], choices: dict[str, dict[str, str | None]]) -> None:
+    known = {"period": {*periods, RANGE}, **{name: set(labels) for name, labels in choices.items()}}
+    for name, asked in st.query_params.items():
+        if name in known and asked not in known[name]:
+            st.error(f"This link asks for the {name} “{asked}”, which this ledger does not have. "
+                     f"It has: {', '.join(sorted(known[name]))}.")
+            st.stop()
+
+
+def _range(default: Period) -> Period:
+    last = default.end - timedelta(days=1)
+    days = st.date_input("Days", value=(default.start.date(), last.date()), key="range", bind="query-params",
+                         persist_state="session", width=240)
+    if not isinstance(days, tuple) or len(days) != 2:
+        st.info("Choose the first and the last day.")
+        st.stop()
+    return Period(_midnight(days[0]), _midnight(days[1]) + timedelta(days=1))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day)

@@ -1,0 +1,48 @@
+"""What every page shares: the process's one store, and results cached for as long as the ledger stays as it is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from app import settings
+from ingest.store import Store
+
+_store: Store | None = None
+
+
+def use(store: Store) -> None:
+    """Make the server's store the one that pages read."""
+    global _store
+    _store = store
+
+
+def store() -> Store:
+    """The store of this process; without a server (tests, one page by itself) the ledger of the settings."""
+    global _store
+    if _store is None:
+        _store = Store(Path(settings.read().db))
+    return _store
+
+
+def version() -> str:
+    """Changes with every load, whatever it loaded: the key of everything that pages cache."""
+    row = store().query("select count(*) as loads, max(l.finished_at) as finished_at, sum(l.rows) as rows from loads l").row(0)
+    return "|".join(map(str, row))
+
+
+class CachedEngine:
+    """An engine whose answers are kept until the ledger changes."""
+
+    def __init__(self) -> None:
+        self._version = version()
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        return _query(self._version, sql, dict(params or {}))
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _query(version: str, sql: str, params: dict[str, Any]) -> pl.DataFrame:
+    return store().query(sql, params)

@@ -1,0 +1,102 @@
+"""Who used it: rules from span attributes, services and billing keys to system, team, feature, tenant, cost centre."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+import duckdb
+
+DIMENSIONS = ("system", "team", "feature", "tenant", "cost_center", "project", "environment")
+# What a rule may look at, on spans and on charges; the value may hold `*`.
+SPAN_KEYS = ("service", "scope")
+CHARGE_KEYS = ("provider", "project", "account", "api_key")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: every condition of `when` must hold, then `set` names the dimensions.
+
+    `when` holds SPAN_KEYS, CHARGE_KEYS, `attributes` (span attribute -> value) or `tags` (billing tag -> value).
+    """
+
+    when: Mapping[str, Any]
+    set: Mapping[str, str]
+
+    def matches_span(self, service: str | None, scope: str | None, attributes: Mapping[str, Any]) -> bool:
+        facts = {"service": service, "scope": scope}
+        return all(
+            _all_match(wanted, attributes) if key == "attributes" else key in facts and _match(facts[key], wanted)
+            for key, wanted in self.when.items())
+
+    def matches_charge(self, facts: Mapping[str, str | None], tags: Mapping[str, Any]) -> bool:
+        return all(
+            _all_match(wanted, tags) if key == "tags" else key in CHARGE_KEYS and _match(facts.get(key), wanted)
+            for key, wanted in self.when.items())
+
+
+def _match(value: Any, wanted: str) -> bool:
+    return value is not None and fnmatchcase(str(value), wanted)
+
+
+def _all_match(wanted: Mapping[str, str], values: Mapping[str, Any]) -> bool:
+    return all(_match(values.get(key), pattern) for key, pattern in wanted.items())
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """All rules, first match per dimension wins; `keys` names attributes that hold a dimension's value themselves."""
+
+    rules: Sequence[Rule] = ()
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def attribute_keys(self) -> frozenset[str]:
+        """The span attributes that rules look at, which the allow-list therefore has to keep."""
+        in_rules = {key for rule in self.rules for key in rule.when.get("attributes", {})}
+        return frozenset(in_rules | {key for keys in self.keys.values() for key in keys})
+
+    def of_span(self, service: str | None, scope: str | None, attributes: Mapping[str, Any]) -> dict[str, str]:
+        """The dimensions that rules and named attributes give a span."""
+        found: dict[str, str] = {}
+        for rule in self.rules:
+            if rule.matches_span(service, scope, attributes):
+                found = {**rule.set, **found}
+        for dimension, keys in self.keys.items():
+            value = next((attributes[key] for key in keys if attributes.get(key) not in (None, "")), None)
+            if value is not None:
+                found.setdefault(dimension, str(value))
+        return found
+
+    def of_charge(self, facts: Mapping[str, str | None], tags: Mapping[str, Any]) -> dict[str, str]:
+        """The dimensions that rules give a billing line."""
+        found: dict[str, str] = {}
+        for rule in self.rules:
+            if rule.matches_charge(facts, tags):
+                found = {**rule.set, **found}
+        return found
+
+
+class Services:
+    """The register of systems as a look-up: which system a service belonged to at a time."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._versions: dict[str, list[tuple[datetime, datetime, dict[str, str]]]] = {}
+        rows = cursor.execute("""
+            select unnest(s.service_names), s.valid_from, coalesce(s.valid_to, timestamp '9999-01-01'),
+                   s.system_id, s.team, s.cost_center
+            from systems s where s.service_names is not null order by s.valid_from, s.system_id""").fetchall()
+        for service, start, end, system, team, cost_center in rows:
+            known = {"system": system, "team": team, "cost_center": cost_center}
+            self._versions.setdefault(service, []).append((start, end, {k: v for k, v in known.items() if v is not None}))
+        self._teams = {system: known["team"] for versions in self._versions.values()
+                       for *_, known in versions if "team" in known for system in [known["system"]]}
+
+    def of(self, service: str | None, at: datetime) -> dict[str, str]:
+        """System, team and cost centre of a service at a time; empty when no register names it."""
+        return next((known for start, end, known in self._versions.get(service or "", ()) if start <= at < end), {})
+
+    def team_of(self, system: str) -> str | None:
+        """The team of a system that a rule named, as the register has it last."""
+        return self._teams.get(system)

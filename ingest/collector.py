@@ -1,0 +1,122 @@
+"""What a collector is: a declaration of the files it recognises, their columns, and the SQL into one table."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ingest.errors import SourceError, UnknownFormat
+from ingest.probe import Probe
+
+# What a typed column may be called, and how its text is read. `try_cast` makes a bad text NULL, which the loader rejects.
+COLUMN_TYPES = {
+    "text": "{0}",
+    "money": "try_cast({0} as decimal(24,12))",
+    "count": "case when try_cast({0} as double) = floor(try_cast({0} as double)) then try_cast(try_cast({0} as double) as bigint) end",
+    "number": "try_cast({0} as double)",
+    "time": "try_cast(try_cast({0} as timestamptz) as timestamp)",
+    "unix": "try_cast(to_timestamp(try_cast({0} as double)) as timestamp)",
+    "date": "try_cast(try_cast({0} as timestamp) as date)",
+    "us_date": "try_cast(try_strptime({0}, ['%m/%d/%Y', '%Y-%m-%d', '%Y%m%d']) as date)",
+    "bool": "case when lower({0}) in ('true','t','yes','y','1') then true when lower({0}) in ('false','f','no','n','0') then false end",
+    "list": "list_filter(list_transform(string_split({0}, ';'), lambda x: trim(x)), lambda x: x <> '')",
+    "json": "try_cast({0} as json)",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A source column: its type, whether the header must have it, and whether every row must have a value."""
+
+    kind: str
+    in_header: bool
+    in_row: bool
+
+    @staticmethod
+    def parse(spec: str) -> "Column":
+        """'money' must be in the header, 'money!' also in every row, 'money?' may be absent."""
+        return Column(spec.rstrip("!?"), in_header=not spec.endswith("?"), in_row=spec.endswith("!"))
+
+
+@dataclass(frozen=True)
+class Collector:
+    """One file format: the loader reads it as text, types `columns`, and runs `sql` over it into `target`.
+
+    `sql` selects from `source` (the typed columns, plus `source_row`) and, when `meters` names a CSV beside the
+    collector's module, from `meters`. It yields columns of `target` by name; missing ones stay NULL. `flatten` turns a
+    parsed JSON document into rows; numbers arrive as the text they were written as.
+    `slice` names the target columns which together name what a file replaces (account and day, say); `covers` is SQL
+    over `source` for the slices that the file covers although it has no row for them (an empty bucket). Files of
+    a `chunked` format in one load add up; of any other format a later file replaces what it covers.
+    """
+
+    name: str
+    title: str
+    target: str
+    columns: Mapping[str, str]
+    sql: str
+    recognise: Callable[[Probe], bool] | None = None  # default: all columns that must be in the header are
+    flatten: Callable[[Any], Iterable[Mapping[str, Any]]] | None = None
+    meters: str | None = None
+    slice: tuple[str, ...] = ()
+    covers: str | None = None
+    chunked: bool = False
+    key: tuple[str, ...] = ()  # records: a later row of the same key replaces the earlier one
+    register: bool = False  # registers: rows of one key are versions with valid_from and valid_to
+    total: str | None = None  # target column whose sum a person can compare with the invoice
+    package: str = "ingest.billing"  # where `meters` lies
+
+    def typed_columns(self) -> dict[str, Column]:
+        return {name: Column.parse(spec) for name, spec in self.columns.items()}
+
+    def matches(self, probe: Probe) -> bool:
+        if self.recognise is not None:
+            return self.recognise(probe)
+        needed = {name.lower() for name, column in self.typed_columns().items() if column.in_header}
+        return bool(probe.columns) and needed <= {name.lower() for name in probe.columns}
+
+
+PACKAGES = ("ingest.billing", "ingest.governance")
+
+
+@cache
+def collectors() -> dict[str, Collector]:
+    """Every declared collector by name: each module of the collector packages lists its own in `COLLECTORS`."""
+    found: dict[str, Collector] = {}
+    for package_name in PACKAGES:
+        package = importlib.import_module(package_name)
+        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+            module = importlib.import_module(f"{package_name}.{info.name}")
+            for collector in getattr(module, "COLLECTORS", ()):
+                if collector.name in found:
+                    raise SourceError(f"Two collectors are called {collector.name}")
+                found[collector.name] = collector
+    return found
+
+
+def detect(probe: Probe, name: str | None = None) -> Collector:
+    """The collector for a file: the one asked for, else the one that recognises most of its columns.
+
+    Raises UnknownFormat when none does, naming what was found instead.
+    """
+    if name is not None:
+        if name not in collectors():
+            raise UnknownFormat(f"No collector is called {name}", f"Known: {', '.join(sorted(collectors()))}")
+        return collectors()[name]
+    matching = [c for c in collectors().values() if c.matches(probe)]
+    if not matching:
+        raise UnknownFormat(_what_was_found(probe),
+                            "Name its kind with --as, or see the README for what is read")
+    return max(matching, key=lambda c: (sum(column.in_header for column in c.typed_columns().values()), c.name))
+
+
+def _what_was_found(probe: Probe) -> str:
+    if probe.columns:
+        names = sorted(probe.columns)
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        return f"no collector knows a table with the columns {', '.join(names[:8])}{more}"
+    if isinstance(probe.json, dict):
+        return f"no collector knows a JSON document with the keys {', '.join(sorted(probe.json)[:8])}"
+    return "no collector recognises the content"

@@ -1,0 +1,189 @@
+"""Typed rows into their table: slices of bills replaced, registers versioned, records keyed, who pays attributed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from ingest.attribution import Attribution
+from ingest.collector import Collector
+from ingest.errors import SourceError
+from ingest.prices.models import canonical_model
+from ingest.table import RowReject
+
+OPEN_START = datetime(1970, 1, 1)
+# Columns of a register or record row that do not belong to what it says.
+BOOKKEEPING = ("load_id", "valid_from", "valid_to", "source")
+
+
+@dataclass
+class Run:
+    """One load command: its date for registers, the loads it made, and those that its unchanged files made before."""
+
+    as_of: datetime
+    known_ids: frozenset[int]
+    load_ids: list[int] = field(default_factory=list)
+
+    def next_id(self, cursor: duckdb.DuckDBPyConnection) -> int:
+        load_id: int = cursor.execute("select nextval('load_ids')").fetchall()[0][0]
+        self.load_ids.append(load_id)
+        return load_id
+
+
+@dataclass
+class Changed:
+    """What a file touched beyond its own rows: the slice it replaced, and services whose system may differ now."""
+
+    slice: dict[str, Any] | None = None
+    services: list[str] = field(default_factory=list)
+
+
+def rows(cursor: duckdb.DuckDBPyConnection, collector: Collector) -> tuple[pl.DataFrame, list[RowReject]]:
+    """The rows that a staged file gives its target, by the collector's SQL; a second row of one key is rejected."""
+    frame = cursor.sql(collector.sql).pl()
+    if not collector.key:
+        return frame.drop("source_row", strict=False), []
+    keys = [*collector.key, *(["valid_from"] if collector.register and "valid_from" in frame.columns else [])]
+    frame = frame.sort("source_row", maintain_order=True)
+    first = pl.struct(keys).is_first_distinct()
+    repeated = frame.filter(~first)
+    what = " and ".join(collector.key)
+    return (frame.filter(first).drop("source_row"),
+            [RowReject(position, f"a second row with the same {what}") for position in repeated["source_row"]])
+
+
+def into(cursor: duckdb.DuckDBPyConnection, collector: Collector, frame: pl.DataFrame, run: Run,
+         attribution: Attribution) -> Changed:
+    """Insert rows into the collector's target, inside the caller's transaction and as the run's newest load."""
+    frame = frame.with_columns(pl.lit(run.load_ids[-1], pl.Int64).alias("load_id"))
+    if collector.target in ("charges", "billed_usage"):
+        frame = _as_bill(frame, collector, attribution)
+        changed = Changed(slice=_replace_slice(cursor, collector, frame, run))
+        _insert(cursor, collector.target, frame)
+    elif collector.register:
+        changed = Changed(services=_services(frame))
+        _insert_versions(cursor, collector, frame, run)
+    else:
+        changed = Changed()
+        frame = frame.with_columns(pl.lit(collector.name).alias("source"))
+        if collector.key:
+            _delete_keys(cursor, collector.target, collector.key, frame)
+        _insert(cursor, collector.target, frame)
+    return changed
+
+
+def total(collector: Collector, frame: pl.DataFrame) -> tuple[Decimal | None, str | None]:
+    """The sum that a person compares with the invoice, and its currency; None for files that are no bills."""
+    if collector.total is None or frame.is_empty():
+        return None, None
+    currencies = frame["billing_currency"].drop_nulls().unique().to_list() if "billing_currency" in frame.columns else []
+    return frame[collector.total].sum(), currencies[0] if len(currencies) == 1 else None
+
+
+def rejects(cursor: duckdb.DuckDBPyConnection, load_id: int, path: str, found: Sequence[RowReject]) -> None:
+    """Keep where and why, never the content: a retry reads the source again."""
+    if found:
+        frame = pl.DataFrame([(load_id, path, r.position, r.length, r.sha256, r.reason) for r in found], orient="row",
+                             schema={"load_id": pl.Int64, "path": pl.String, "position": pl.Int64, "length": pl.Int64,
+                                     "content_hash": pl.String, "reason": pl.String})
+        _insert(cursor, "rejects", frame)
+
+
+def _insert(cursor: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
+    wanted = [row[0] for row in cursor.execute("select column_name from information_schema.columns where table_name = ?", [table]).fetchall()]
+    cursor.register("incoming", frame.select([name for name in frame.columns if name in wanted]))
+    cursor.execute(f"insert into {table} by name select * from incoming")
+    cursor.unregister("incoming")
+
+
+def _as_bill(frame: pl.DataFrame, collector: Collector, attribution: Attribution) -> pl.DataFrame:
+    """What every bill gets alike: canonical models, dollars, and the dimensions that rules give its lines."""
+    pairs = frame.select("provider", "model").unique().drop_nulls("model").rows()
+    names = {pair: canonical_model(pair[1], pair[0]) for pair in pairs}
+    models = [names.get(pair) for pair in frame.select("provider", "model").rows()]
+    frame = frame.with_columns(pl.Series("model", models, pl.String), pl.lit(collector.name).alias("source"))
+    if collector.target == "billed_usage":
+        return frame
+    currencies = sorted(frame["billing_currency"].drop_nulls().unique().to_list())
+    if currencies and currencies != ["USD"] and ("usd_billed_cost" not in frame.columns or frame["usd_billed_cost"].null_count()):
+        raise SourceError(f"billed in {', '.join(currencies)} without a rate to USD",
+                          "Export it with a USD column, or convert it first")
+    if "usd_billed_cost" not in frame.columns:
+        frame = frame.with_columns(pl.col("billed_cost").alias("usd_billed_cost"), pl.col("effective_cost").alias("usd_effective_cost"))
+    return _attributed(frame, attribution)
+
+
+def _attributed(frame: pl.DataFrame, attribution: Attribution) -> pl.DataFrame:
+    if not attribution.rules:
+        return frame
+    columns = {"provider": "provider", "project": "project", "account": "billing_account_id", "api_key": "api_key_id"}
+    found = []
+    for row in frame.iter_rows(named=True):
+        facts = {key: row.get(column) for key, column in columns.items()}
+        found.append(attribution.of_charge(facts, json.loads(row["tags"]) if row.get("tags") else {}))
+    return frame.with_columns(
+        [pl.Series(name, [known.get(name) for known in found], pl.String) for name in ("system", "team")]
+        + [pl.Series("project", [known.get("project", row) for known, row in zip(found, frame["project"], strict=True)], pl.String)])
+
+
+def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, frame: pl.DataFrame,
+                   run: Run) -> dict[str, Any] | None:
+    """Delete what this file replaces: the same slices from earlier loads, and for whole exports from this load too."""
+    if not collector.slice:
+        return None
+    covered = frame.select(collector.slice)
+    if collector.covers is not None:
+        covered = pl.concat([covered, cursor.sql(collector.covers).pl().select(collector.slice)], how="vertical_relaxed")
+    cursor.register("covered", covered.unique())
+    same = " and ".join(f"t.{name} is not distinct from k.{name}" for name in collector.slice)
+    cursor.execute(f"""delete from {collector.target} t using covered k
+                       where t.source = $source and {same} and not list_contains($kept, t.load_id)""",
+                   {"source": collector.name, "kept": [*run.known_ids, *run.load_ids] if collector.chunked else []})
+    cursor.unregister("covered")
+    spans = covered.select([pl.col(name).cast(pl.String).min().alias(f"{name}_from") for name in collector.slice]
+                           + [pl.col(name).cast(pl.String).max().alias(f"{name}_to") for name in collector.slice])
+    return spans.row(0, named=True)
+
+
+def _delete_keys(cursor: duckdb.DuckDBPyConnection, table: str, keys: Sequence[str], frame: pl.DataFrame) -> None:
+    cursor.register("keys", frame.select(keys).unique())
+    same = " and ".join(f"t.{name} is not distinct from k.{name}" for name in keys)
+    cursor.execute(f"delete from {table} t using keys k where {same}")
+    cursor.unregister("keys")
+
+
+def _services(frame: pl.DataFrame) -> list[str]:
+    if "service_names" not in frame.columns:
+        return []
+    return sorted({name for names in frame["service_names"].drop_nulls() for name in names})
+
+
+def _insert_versions(cursor: duckdb.DuckDBPyConnection, collector: Collector, frame: pl.DataFrame,
+                     run: Run) -> None:
+    """Add a version for each row that says something new; `valid_to` is the start of the key's next version."""
+    table, keys = collector.target, collector.key
+    earlier = cursor.execute(f"select count(*) from {table} where not list_contains($run, load_id)",
+                             {"run": run.load_ids}).fetchall()[0][0]
+    default_from = run.as_of.replace(hour=0, minute=0, second=0, microsecond=0) if earlier else OPEN_START
+    given = pl.col("valid_from") if "valid_from" in frame.columns else pl.lit(None, pl.Datetime("us"))
+    frame = frame.with_columns(given.fill_null(default_from).alias("valid_from"), pl.lit(None, pl.Datetime("us")).alias("valid_to"))
+    _delete_keys(cursor, table, (*keys, "valid_from"), frame)
+    _insert(cursor, table, frame)
+    partition = ", ".join(f"t.{name}" for name in keys)
+    said = [row[0] for row in cursor.execute("select column_name from information_schema.columns where table_name = ? order by ordinal_position",
+                                             [table]).fetchall() if row[0] not in BOOKKEEPING]
+    content = ", ".join(f"t.{name}" for name in said)
+    cursor.execute(f"""
+        delete from {table} where rowid in (
+            select v.row from (select t.rowid as row, row({content}) as said,
+                               lag(row({content})) over (partition by {partition} order by t.valid_from) as said_before from {table} t) v
+            where v.said = v.said_before)""")
+    cursor.execute(f"""
+        update {table} set valid_to = v.next_from from (
+            select t.rowid as row, lead(t.valid_from) over (partition by {partition} order by t.valid_from) as next_from from {table} t) v
+        where {table}.rowid = v.row""")

@@ -1,0 +1,1 @@
+"""OTLP bodies to spans, and spans to provider calls counted once."""

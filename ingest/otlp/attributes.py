@@ -1,0 +1,79 @@
+"""The attribute table: which span attributes enter the ledger, and which field each of them fills."""
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+from ingest.otlp import reducers
+from ingest.otlp.reducers import PrefixReducer, Reducer
+from ingest.otlp.span import AllowList
+from ingest.otlp.tables import table
+
+NUMBERS = frozenset(("count", "number", "flag", "usd", "usd_ticks"))
+TEXTS = frozenset(("text", "provider", "model_prefix", "first", "streaming_method", "list"))
+EVENTS = frozenset(("gen_ai.evaluation.result", "langwatch.evaluation.custom"))
+
+WITHOUT_PATHS: dict[str, Callable[[str], Reducer]] = {
+    "host": reducers.host, "content": reducers.content, "messages": reducers.messages, "documents": reducers.documents,
+    "tags": reducers.tags, "evaluation": reducers.evaluation} | dict.fromkeys(TEXTS, reducers.text)
+WITH_PATHS = {"json": reducers.json_fields, "usage": reducers.usage, "raw_usage": reducers.usage}
+PREFIXES: dict[str, Callable[[str], PrefixReducer]] = {
+    "messages_prefix": reducers.messages_prefix, "documents_prefix": reducers.documents_prefix}
+
+# The token fields that one usage object fills; `usage_before` ranks above every plain attribute, `usage_after` below.
+USAGE_FIELDS = {
+    "input": "input_tokens", "output": "output_tokens", "total": "total_tokens", "cache_read": "cache_read_tokens",
+    "cache_write": "cache_write_tokens", "cache_write_5m": "cache_write_5m_tokens",
+    "cache_write_1h": "cache_write_1h_tokens", "reasoning": "reasoning_tokens", "candidates": "candidate_tokens"}
+DERIVED = "#"  # separates an attribute from the field that a usage object under it had
+
+
+def allow_list(hash_key: bytes, keep: Iterable[str] = ()) -> AllowList:
+    """What may enter the ledger. `hash_key` keys the hashes of user ids; `keep` adds attributes that rules look at."""
+    keys: set[str] = set()
+    found: dict[str, Reducer] = {key: reducers.text(key) for key in keep}
+    prefixes: dict[str, PrefixReducer] = {}
+    rows = table("attributes.csv")
+    for row in rows:
+        key, kind = row["key"], row["kind"]
+        if DERIVED in key:
+            continue
+        if kind in NUMBERS:
+            keys.add(key)
+        elif kind == "user":
+            found[key] = reducers.user(key, hash_key)
+        elif kind in PREFIXES:
+            prefixes[key] = PREFIXES[kind](key)
+        elif kind in WITH_PATHS:
+            below = [other["key"] for other in rows if other["key"].startswith(f"{key}.") and DERIVED not in other["key"]]
+            found[key] = WITH_PATHS[kind](key, [name[len(key) + 1:] for name in dict.fromkeys(below)])
+        else:
+            found.setdefault(key, WITHOUT_PATHS[kind](key))
+    for row in table("kinds.csv"):
+        found.setdefault(row["key"], reducers.text(row["key"]))
+    return AllowList(frozenset(keys - found.keys()), found, prefixes, EVENTS)
+
+
+def fields() -> list[tuple[str, str, str, str]]:
+    """Every (field, key, kind, scope) in order of precedence, usage objects spelled out field by field."""
+    plain = [(row["field"], f"{row['key']}.hmac" if row["kind"] == "user" else row["key"], row["kind"], row["scope"])
+             for row in table("attributes.csv") if row["field"] and not row["field"].startswith("usage_")]
+    return _usage("usage_before") + plain + _usage("usage_after")
+
+
+def _usage(position: str) -> list[tuple[str, str, str, str]]:
+    return [(field, f"{row['key']}{DERIVED}{name}", row["kind"], row["scope"])
+            for row in table("attributes.csv") if row["field"] == position for name, field in USAGE_FIELDS.items()]
+
+
+@cache
+def kinds() -> tuple[tuple[str, ...], dict[tuple[str, str], tuple[str, str | None]]]:
+    """The attributes that say what a span is, in order, and what each of their values means: (role, operation)."""
+    rows = table("kinds.csv")
+    meaning = {(row["key"], row["value"].lower()): (row["role"], row["operation"] or None) for row in rows}
+    return tuple(dict.fromkeys(row["key"] for row in rows)), meaning
+
+
+def value_of_kind(value: Any) -> str:
+    """`"CHAT_MODEL"`, `ai.generateText.doGenerate geo`, `LLM` as they are written in the table of kinds."""
+    return str(value).strip('"').split(" ", 1)[0].lower()

@@ -1,0 +1,284 @@
+"""What one span says by itself: every field of a call that its attributes carry, and what kind of span it is."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from functools import lru_cache, partial
+from typing import Any
+
+import msgspec
+
+from ingest.otlp import failures, models
+from ingest.otlp.attributes import DERIVED, fields, kinds, value_of_kind
+from ingest.otlp.span import Span
+from ingest.otlp.tokens import Counts, Emitter, Tokens, emitter, tokens, usage_flags
+from ingest.otlp.values import BAD, CONVERSIONS, epoch_us
+from ingest.prices.models import canonical_model
+
+MAX_TTFT_SECONDS = 300  # more than this is milliseconds under a name that promises seconds
+STREAMING_OPERATIONS = {"dostream": True, "dogenerate": False}
+USAGE = ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens",
+         "cache_write_1h_tokens", "reasoning_tokens", "uncached_input_tokens")
+AGGREGATED = tuple(f"aggregated_{name}" for name in USAGE)
+FIRST_TOKEN = frozenset(("ttft_s", "ttft_ms", "first_token_at"))
+NO_TOKENS = Tokens()
+USAGE_SET, AGGREGATED_SET = frozenset(USAGE), frozenset(AGGREGATED)
+
+
+class Facts(msgspec.Struct, gc=False, kw_only=True):
+    """One span's own statement, tokens normalised.
+
+    `role` is what the span looks like alone: inference, evidence (the raw request below a call), wrapper, agent, tool,
+    retrieval, guardrail, evaluator or other; only the spans around it tell whether it is a call. `genai` is False
+    for spans that are no evidence at all, such as those of HTTP clients. `stream_us` is set on the record that some
+    emitters write when a stream was read to its end: how long that took.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    name: str
+    kind: int
+    status_code: int
+    scope_name: str
+    scope_version: str
+    started_us: int
+    ended_us: int
+    role: str
+    genai: bool
+    emitter: Emitter
+    known: int = 0
+    stream_us: int | None = None
+    service: str | None = None
+    environment: str = "default"
+    team: str | None = None
+    feature: str | None = None
+    tenant: str | None = None
+    cost_center: str | None = None
+    project: str | None = None
+    user_key: str | None = None
+    conversation_id: str | None = None
+    prompt_name: str | None = None
+    prompt_version: str | None = None
+    operation: str | None = None
+    provider: str | None = None
+    region_scope: str | None = None
+    request_model: str | None = None
+    response_model: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    response_id: str | None = None
+    input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    tokens_estimated: bool = False
+    token_convention: str | None = None
+    token_rule: str | None = None
+    ttft_ms: float | None = None
+    finish_reason: str | None = None
+    error_type: str | None = None
+    streaming: bool | None = None
+    response_cached: bool | None = None
+    reported_cost_usd: Decimal | None = None
+    tool_name: str | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def has_usage(self) -> bool:
+        return self.input_tokens is not None or self.output_tokens is not None
+
+    @property
+    def answered(self) -> bool:
+        return bool(self.output_tokens) or self.finish_reason is not None
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """One row of the attribute table, compiled: which field a key fills, and how eagerly."""
+
+    field: str
+    rank: int
+    key: str
+    convert: Callable[[Any], Any]
+    kind: str
+
+
+NO_SLOTS: tuple[Slot, ...] = ()
+
+
+@lru_cache(1024)
+def _slots(scope: str) -> dict[str, tuple[Slot, ...]]:
+    """key -> the fields that it fills, for spans of one scope."""
+    found: dict[str, tuple[Slot, ...]] = {}
+    for rank, (field, key, kind, pattern) in enumerate(fields()):
+        if not pattern or fnmatchcase(scope.lower(), pattern):
+            found[key] = (*found.get(key, ()), Slot(field, rank, key, CONVERSIONS[kind], kind))
+    for rank, key in enumerate(kinds()[0]):
+        found[key] = (*found.get(key, ()), Slot("kind", rank, key, partial(_kind_of, key), "kind"))
+    return found
+
+
+@lru_cache(4096)
+def _kind_of(key: str, value: Any) -> tuple[str, str | None, bool | None] | None:
+    """Role, operation and streaming that one attribute names, or None where the table does not know its value."""
+    _, meaning = kinds()
+    text = value_of_kind(value)
+    last = text.rsplit(".", 1)[-1]
+    known = meaning.get((key, text)) or meaning.get((key, last))
+    return (*known, STREAMING_OPERATIONS.get(last)) if known else None
+
+
+def _kind_by_name(span: Span, source: Emitter) -> tuple[str | None, str | None, bool | None]:
+    """`chat gpt-4o` by the convention's naming rule: all that some emitters leave on the span of a failed call."""
+    operation, _, model = span.name.partition(" ")
+    known = _kind_of("gen_ai.operation.name", operation) if source.scope and model and " " not in model else None
+    return known or (None, None, None)
+
+
+def _read(span: Span) -> tuple[dict[str, Any], dict[str, Slot], bool]:
+    """The first present alias of every field; whether any count was none."""
+    slots = _slots(span.scope_name)
+    found: dict[str, Any] = {}
+    chosen: dict[str, Slot] = {}
+    bad = False
+    for key, raw in span.attributes.items():
+        for slot in slots.get(key, NO_SLOTS):
+            best = chosen.get(slot.field)
+            if best is None or slot.rank < best.rank:
+                value = slot.convert(raw)
+                if value is BAD:
+                    bad = True
+                elif value is not None:
+                    found[slot.field], chosen[slot.field] = value, slot
+    return found, chosen, bad
+
+
+def facts(span: Span) -> Facts:
+    """Everything that one span says about itself."""
+    found, chosen, bad = _read(span)
+    get = found.get
+    provider = get("provider") or models.provider_of_scope(span.scope_name)
+    source = emitter(span.scope_name, provider)
+    declared = get("kind") or _kind_by_name(span, source)
+    aggregated = USAGE_SET.isdisjoint(found) and not AGGREGATED_SET.isdisjoint(found)
+    request_model, response_model = get("request_model"), get("response_model")
+    if not request_model and "kind" not in found and declared[0] == "inference":
+        request_model = span.name.partition(" ")[2]
+    model_text = response_model or request_model
+    model = canonical_model(model_text, provider) if model_text else None
+    role, operation = _role(declared[0], found, chosen, aggregated, model), declared[1]
+    if role == "inference" and model and "embed" in model and not get("output_tokens"):
+        operation = "embeddings"
+    streaming = _streaming(found, declared[2])
+    counted = NO_TOKENS
+    if aggregated or not USAGE_SET.isdisjoint(found):
+        counted = tokens(_counts(span, found, chosen, AGGREGATED if aggregated else USAGE), source, operation)
+    estimated = counted.input_tokens is not None and _estimated(found, source, streaming, counted)
+    ttft_ms, assumed = _ttft(span, found, streaming)
+    finish_reason = get("finish_reason")
+    flags = counted.flags + (usage_flags(counted, source, estimated, operation) if role == "inference" else ())
+    flags += ("bad_token_count",) * bad + ("ttft_unit_assumed",) * assumed
+    return Facts(
+        trace_id=span.trace_id, span_id=span.span_id, parent_span_id=span.parent_span_id, name=span.name, kind=span.kind,
+        status_code=span.status_code, scope_name=span.scope_name, scope_version=span.scope_version,
+        started_us=span.started_us, ended_us=span.ended_us, role=role, emitter=source, known=len(found),
+        genai=role != "other" or "kind" in found or bool(source.scope) or bool(span.events),
+        stream_us=int((get("stream_seconds") or 0) * 1_000_000) if get("stream_end") == "log" else None,
+        service=get("service"), environment=get("environment") or "default", team=get("team"), feature=get("feature"),
+        tenant=get("tenant"), cost_center=get("cost_center"), project=get("project"), user_key=get("user_key"),
+        conversation_id=get("conversation_id"), prompt_name=get("prompt_name"), prompt_version=get("prompt_version"),
+        operation=operation, provider=provider, region_scope=models.region_scope(model_text) if model_text else None,
+        request_model=request_model, response_model=response_model, model=model, service_tier=get("service_tier"),
+        response_id=get("response_id"), input_tokens=counted.input_tokens,
+        cache_read_tokens=counted.cache_read_tokens, cache_write_tokens=counted.cache_write_tokens,
+        cache_write_1h_tokens=counted.cache_write_1h_tokens, output_tokens=counted.output_tokens,
+        reasoning_tokens=counted.reasoning_tokens, tokens_estimated=estimated, token_convention=counted.convention,
+        token_rule=counted.rule, ttft_ms=ttft_ms, finish_reason=finish_reason,
+        error_type=_error(span, found, bool(counted.output_tokens) or finish_reason is not None), streaming=streaming,
+        response_cached=get("response_cached"), reported_cost_usd=_reported_cost(found),
+        tool_name=get("tool_name", get("entity_name")) if role == "tool" else None, flags=flags)
+
+
+def _role(role: str | None, found: dict[str, Any], chosen: dict[str, Slot], aggregated: bool, model: str | None) -> str:
+    """What the span is by its declared kind, else by what it carries."""
+    has_usage = not USAGE_SET.isdisjoint(found)
+    if role == "reranker":
+        return "inference" if model and has_usage else "retrieval"
+    if aggregated and role in (None, "inference"):
+        return "agent"
+    if role is not None:
+        return role
+    if not model and has_usage and all(chosen[name].kind == "raw_usage" for name in USAGE if name in chosen):
+        return "evidence"
+    if "tool_name" in found and not has_usage:
+        return "tool"
+    if model or has_usage:
+        return "inference"
+    return "retrieval" if "retrieved" in found else "other"
+
+
+def _counts(span: Span, found: dict[str, Any], chosen: dict[str, Slot], names: tuple[str, ...]) -> Counts:
+    counts = Counts(*map(found.get, names))
+    if counts.output is None and "candidate_tokens" in found:  # Gemini counts thoughts beside its candidates
+        counts.output = found["candidate_tokens"] + (counts.reasoning or 0)
+    source = chosen.get(names[0])
+    if source is not None and DERIVED in source.key:
+        counts.shape = span.attributes.get(f"{source.key.split(DERIVED)[0]}{DERIVED}convention")
+    return counts
+
+
+def _estimated(found: dict[str, Any], source: Emitter, streaming: bool | None, counted: Tokens) -> bool:
+    """Counts that the emitter made up with a tokenizer of its own, because the provider sent none."""
+    if found.get("tokens_estimated"):
+        return True
+    if not streaming:
+        return False
+    no_cache = counted.cache_read_tokens is None and counted.cache_write_tokens is None
+    return source.estimate == "streams" or (source.estimate == "streams_without_cache" and no_cache)
+
+
+def _streaming(found: dict[str, Any], by_operation: bool | None) -> bool | None:
+    told: bool | None = found.get("streaming", by_operation)
+    if told is None and not FIRST_TOKEN.isdisjoint(found):
+        return True
+    return told
+
+
+def _ttft(span: Span, found: dict[str, Any], streaming: bool | None) -> tuple[float | None, bool]:
+    """Time to the first token of a stream in ms, and whether the unit is a guess; a whole answer has none."""
+    if streaming is False:
+        return None, False
+    if "ttft_s" in found:
+        return found["ttft_s"] * 1000, False
+    if "ttft_ms" in found:
+        return found["ttft_ms"], False
+    if "ttft_s_or_ms" in found:
+        value, duration_s = found["ttft_s_or_ms"], (span.ended_us - span.started_us) / 1_000_000
+        in_ms = value > MAX_TTFT_SECONDS or (value > duration_s and value <= duration_s * 1000)
+        return (value, True) if in_ms else (value * 1000, False)
+    if "first_token_at" in found:
+        at = epoch_us(found["first_token_at"])
+        return ((at - span.started_us) / 1000, False) if at is not None and at >= span.started_us else (None, False)
+    return None, False
+
+
+def _error(span: Span, found: dict[str, Any], answered: bool) -> str | None:
+    """The normalised error, or None for success. An exception beside a complete answer was handled."""
+    text, status = found.get("error_type"), found.get("http_status")
+    refused = status is not None and status >= 400
+    failed = span.status_code == 2 or found.get("level") == "ERROR" or found.get("success") is False
+    if not failed and (answered or not (text or refused)):
+        return None
+    by_text = failures.error_of_text(text) if text else None
+    by_status = failures.error_of_status(int(status)) if refused and status is not None else None
+    return by_text or by_status or failures.OTHER
+
+
+def _reported_cost(found: dict[str, Any]) -> Decimal | None:
+    total = found.get("reported_cost_usd")
+    if total is not None:
+        return total
+    prompt, completion = found.get("prompt_cost_usd"), found.get("completion_cost_usd")
+    return (prompt or 0) + (completion or 0) if prompt or completion else None

@@ -1,0 +1,55 @@
+"""What tests at every level share: the fixtures folder, and a ledger loaded from the sample company."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.load import Loader, find_files
+from ingest.store import Store
+
+ROOT = Path(__file__).parents[1]
+FIXTURES = ROOT.parent / "shared" / "fixtures"
+SAMPLE = ROOT / "sample_data" / "data"
+HASH_KEY = b"a key for tests only"
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """Real telemetry, bills and records with their truth, beside the project."""
+    if not FIXTURES.is_dir():
+        pytest.skip("../shared/fixtures is absent")
+    return FIXTURES
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty ledger."""
+    store = Store(tmp_path / "ledger.duckdb")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def loader(store: Store) -> Loader:
+    """A loader into the empty ledger, without attribution rules."""
+    return Loader(store, HASH_KEY)
+
+
+@pytest.fixture(scope="session")
+def sample_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample company's ledger, loaded once; tests read copies or open it read-only."""
+    path = tmp_path_factory.mktemp("sample") / "sample.duckdb"
+    store = Store(path)
+    outcomes = Loader(store, HASH_KEY).load(find_files([SAMPLE]))
+    store.close()
+    assert {outcome.status for outcome in outcomes} == {"loaded"}, [o.line() for o in outcomes if o.status != "loaded"]
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample(sample_path: Path) -> Iterator[Store]:
+    """The sample company's ledger, open for reading."""
+    store = Store(sample_path, read_only=True)
+    yield store
+    store.close()

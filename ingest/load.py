@@ -18,7 +18,7 @@ from ingest.errors import SpanledgerError, UnknownFormat
 from ingest.insert import Run
 from ingest.otlp import files as otlp_files
 from ingest.otlp.commit import SpanLedger, Written
-from ingest.probe import HEAD_BYTES, probe
+from ingest.probe import probe
 from ingest.prices.book import ensure_book
 from ingest.store import Store
 from ingest.table import RowReject, stage
@@ -104,7 +104,7 @@ class Loader:
     def _load_one(self, source: "Source", collector: str | None, run: Run, spans: SpanLedger) -> Outcome:
         started_at = self.clock()
         try:
-            if collector in (None, OTLP) and _is_otlp(source.path):
+            if collector in (None, OTLP) and otlp_files.looks_like_otlp(source.path):
                 outcome = self._load_spans(source, run, spans, started_at)
             else:
                 outcome = self._load_table(source, collector, run, spans, started_at)
@@ -189,11 +189,6 @@ def find_files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_otlp(path: Path) -> bool:
-    with path.open("rb") as file:
-        return otlp_files.looks_like_otlp(file.read(HEAD_BYTES), path)
 
 
 def _load_order(source: Source) -> tuple[int, str]:

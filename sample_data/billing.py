@@ -12,6 +12,7 @@ from sample_data.prices import TOKEN_CLASSES, WEB_SEARCH_USD, billed_cost
 
 LAST_DAY = date(2026, 9, 30)
 CENT = Decimal("0.01")
+SHADOW_TOKENS = {"uncached_input": 700_000, "cache_read": 150_000, "output": 110_000}  # a day of the unregistered project
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,9 @@ def _shadow_project() -> Iterable[Item]:
     for day in _days(SHADOW_FROM, LAST_DAY):
         if day.weekday() < 5:
             size = 1 + (day - SHADOW_FROM).days / 60
-            tokens = {"uncached_input": int(random.uniform(0.7, 1.3) * 1_400_000 * size),
-                      "cache_read": int(random.uniform(0.7, 1.3) * 300_000 * size), "output": int(random.uniform(0.7, 1.3) * 240_000 * size)}
+            tokens = {name: int(random.uniform(0.7, 1.3) * n * size) for name, n in SHADOW_TOKENS.items()}
             yield Item("openai", SHADOW_PROJECT, *SHADOW_MODEL, day, day, {name: tokens.get(name, 0) for name in TOKEN_CLASSES},
-                       "unregistered_project", int(240 * size))
+                       "unregistered_project", int(120 * size))
 
 
 def lines(billed: Sequence[Item]) -> list[Line]:

@@ -28,7 +28,7 @@ _NUMBERS = ("BilledCost", "CommitmentDiscountQuantity", "ConsumedQuantity", "Con
             "ListCost", "ListUnitPrice", "PricingCurrencyContractedUnitPrice", "PricingCurrencyEffectiveCost",
             "PricingCurrencyListUnitPrice", "PricingQuantity")
 _MAPS = ("SkuPriceDetails", "Tags", "x_CostCategories", "x_Discounts")
-COLUMNS = """AvailabilityZone BilledCost BillingAccountId BillingAccountName BillingAccountType BillingCurrency BillingPeriodEnd
+_NAMES = """AvailabilityZone BilledCost BillingAccountId BillingAccountName BillingAccountType BillingCurrency BillingPeriodEnd
     BillingPeriodStart CapacityReservationId CapacityReservationStatus ChargeCategory ChargeClass ChargeDescription ChargeFrequency
     ChargePeriodEnd ChargePeriodStart CommitmentDiscountCategory CommitmentDiscountId CommitmentDiscountName
     CommitmentDiscountQuantity CommitmentDiscountStatus CommitmentDiscountType CommitmentDiscountUnit ConsumedQuantity ConsumedUnit
@@ -36,9 +36,9 @@ COLUMNS = """AvailabilityZone BilledCost BillingAccountId BillingAccountName Bil
     PricingCurrency PricingCurrencyContractedUnitPrice PricingCurrencyEffectiveCost PricingCurrencyListUnitPrice PricingQuantity
     PricingUnit ProviderName PublisherName RegionId RegionName ResourceId ResourceName ResourceType ServiceCategory ServiceName
     ServiceSubcategory SkuId SkuMeter SkuPriceDetails SkuPriceId SubAccountId SubAccountName SubAccountType Tags
-    x_CostCategories x_Discounts x_Operation x_ServiceCode x_UsageType""".split()
+    x_CostCategories x_Discounts x_Operation x_ServiceCode x_UsageType"""
 SCHEMA = pa.schema([(name, _NUMBER if name in _NUMBERS else _MAP if name in _MAPS else
-                     _TIME if name.endswith(("PeriodStart", "PeriodEnd")) else _TEXT) for name in COLUMNS])
+                     _TIME if name.endswith(("PeriodStart", "PeriodEnd")) else _TEXT) for name in _NAMES.split()])
 
 
 def focus_parquet(month: str, items: Iterable[Item], lines: Iterable[Line]) -> bytes:
@@ -51,7 +51,7 @@ def focus_parquet(month: str, items: Iterable[Item], lines: Iterable[Line]) -> b
     inside = [row for row in rows if f"{row['ChargePeriodStart']:%Y-%m}" == month]
     table = pa.Table.from_pylist(inside, schema=SCHEMA)
     content = io.BytesIO()
-    pq.write_table(table, content, compression="zstd")
+    pq.write_table(table, content, compression="zstd", write_statistics=False)
     return content.getvalue()
 
 

@@ -83,7 +83,7 @@ class Event:
 _OFFICE = (1.04, 1.08, 1.03, 1.0, 0.88, 0.12, 0.07)
 _EVERY_DAY = (1.08, 1.06, 1.0, 1.0, 0.95, 0.55, 0.3)
 
-_GPT_4O = Model("gpt-4o", "gpt-4o-2024-08-06", "gpt-4o", 9_500, 330, stream_share=0.6)
+_GPT_4O = Model("gpt-4o", "gpt-4o-2024-08-06", "gpt-4o", 15_000, 330, stream_share=0.6)
 _MINI = Model("gpt-5-mini", "gpt-5-mini-2025-08-07", "gpt-5-mini", 5_200, 620, reasoning_share=0.45, ms_per_token=7.0)
 _ROUTER = Model("gpt-5-mini", "gpt-5-mini-2025-08-07", "gpt-5-mini", 900, 90, reasoning_share=0.5, ms_per_token=7.0)
 _EMBED = Model("text-embedding-3-small", "text-embedding-3-small", "text-embedding-3-small", 45, 0, base_ms=90,
@@ -97,10 +97,10 @@ _NOVA = Model("amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0", "nova-lite", 4_2
 
 SYSTEMS = (
     System("contact-centre-assist", "Contact Centre Assist", "Customer Care", "Maren Lohse", 1, "openai", "cc-assist-api",
-           "proj_contact_centre", 71, _EVERY_DAY, (6, 18),
+           "proj_contact_centre", 67, _EVERY_DAY, (6, 18),
            ((0.72, ("chat",)), (0.10, ("route", "chat")), (0.16, ("chat", "tool:crm_lookup", "chat")),
             (0.02, ("chat", "tool:policy_status", "chat", "tool:crm_lookup", "chat"))),
-           {"chat": _GPT_4O, "route": _ROUTER}, caching=(Caching(FIRST_DAY, 4_096, 0.62),), abort_share=0.001),
+           {"chat": _GPT_4O, "route": _ROUTER}, caching=(Caching(FIRST_DAY, 8_192, 0.62),), abort_share=0.001),
     System("claims-copilot", "Claims Copilot", "Claims", "Jonas Brandt", 1, "anthropic", "claims-copilot-svc", "wrkspc_claims",
            41, _OFFICE, (6, 16), ((0.92, ("chat",)), (0.08, ("chat", "tool:claim_history", "chat"))), {"chat": _SONNET},
            caching=(Caching(date(2026, 8, 17), 22_400, 0.72, 0.2, "1h"), Caching(date(2026, 9, 1), 22_400, 0.78, 0.16)),
@@ -113,7 +113,7 @@ SYSTEMS = (
            caching=(Caching(FIRST_DAY, 1_536, 0.4),), prompts=(Prompt(FIRST_DAY, "v3"), Prompt(date(2026, 8, 24), "v4")),
            tenants=("direct", "broker-hansa", "broker-elbe", "corporate")),
     System("document-intake", "Document Intake", "Operations", "Svea Petersen", 2, "aws.bedrock", "doc-intake-worker",
-           "444455556666", 72, _EVERY_DAY, (4, 20),
+           "444455556666", 68, _EVERY_DAY, (4, 20),
            ((0.6, ("extract",)), (0.27, ("classify",)), (0.1, ("classify", "extract")), (0.03, ("classify", "extract", "extract"))),
            {"extract": _BEDROCK_HAIKU, "classify": _NOVA}, caching=(Caching(FIRST_DAY, 5_120, 0.5, 0.08),), night_batch=5),
     System("marketing-drafts", "Marketing Drafts", "Growth", "Ilka Sommer", 3, "openai", "mkt-drafts", "proj_marketing",

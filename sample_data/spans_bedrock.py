@@ -32,7 +32,8 @@ def _call(request: Request, call: Call, parent: bytes, ids: Random) -> Span:
         "aws.request_id": f"00000000-0000-4000-8000-{ids.getrandbits(40):012x}", "retry_attempts": 1 if call.failure == "rate_limit" else 0,
         "http.status_code": status,
     }
-    message, events = "", ()
+    message = ""
+    events: tuple[Event, ...] = ()
     if call.failure is None:
         usage = call.usage
         attributes |= {"gen_ai.usage.input_tokens": usage.uncached_input, "gen_ai.usage.output_tokens": usage.output}

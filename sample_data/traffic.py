@@ -76,9 +76,10 @@ class Traffic:
         if retries is not None and random.random() < retries.share:
             names = ["chat", "tool:crm_lookup"] * random.randint(*retries.calls) + ["chat"]
         steps = self._steps(names, start, prompt, retries is not None)
+        end = max(_end(step) for step in steps) + _ticks(random.uniform(800, 4_000))
         return Request(
-            system.system_id, environment, random.randbytes(16), start, max(_end(step) for step in steps) + _ticks(random.uniform(800, 4_000)),
-            tuple(steps), conversation, user, random.choice(system.tenants) if system.tenants else None,
+            system.system_id, environment, random.randbytes(16), start, end, tuple(steps), conversation, user,
+            random.choice(system.tenants) if system.tenants else None,
             prompt.version if prompt else None, traced=(system.system_id, at.date()) not in MISSING_TRACES)
 
     def _event(self, kind: str, at: datetime) -> Event | None:

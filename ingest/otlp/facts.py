@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from ingest.otlp import failures, models
+from ingest.otlp import failures, providers
 from ingest.otlp.attributes import DERIVED, fields, kinds, value_of_kind
 from ingest.otlp.span import Span
 from ingest.otlp.tokens import Counts, Emitter, Tokens, emitter, tokens, usage_flags
 from ingest.otlp.values import BAD, CONVERSIONS, epoch_us
-from ingest.prices.models import canonical_model
+from ingest.prices.models import canonical_model, region_scope
 
+ANYWHERE = "any"
 MAX_TTFT_SECONDS = 300  # more than this is milliseconds under a name that promises seconds
 STREAMING_OPERATIONS = {"dostream": True, "dogenerate": False}
 USAGE = ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens",
@@ -159,7 +160,7 @@ def facts(span: Span) -> Facts:
     """Everything that one span says about itself."""
     found, chosen, bad = _read(span)
     get = found.get
-    provider = get("provider") or models.provider_of_scope(span.scope_name)
+    provider = get("provider") or providers.provider_of_scope(span.scope_name)
     source = emitter(span.scope_name, provider)
     declared = get("kind") or _kind_by_name(span, source)
     aggregated = USAGE_SET.isdisjoint(found) and not AGGREGATED_SET.isdisjoint(found)
@@ -189,7 +190,7 @@ def facts(span: Span) -> Facts:
         service=get("service"), environment=get("environment") or "default", team=get("team"), feature=get("feature"),
         tenant=get("tenant"), cost_center=get("cost_center"), project=get("project"), user_key=get("user_key"),
         conversation_id=get("conversation_id"), prompt_name=get("prompt_name"), prompt_version=get("prompt_version"),
-        operation=operation, provider=provider, region_scope=models.region_scope(model_text) if model_text else None,
+        operation=operation, provider=provider, region_scope=_region_scope(request_model, response_model),
         request_model=request_model, response_model=response_model, model=model, service_tier=get("service_tier"),
         response_id=get("response_id"), input_tokens=counted.input_tokens,
         cache_read_tokens=counted.cache_read_tokens, cache_write_tokens=counted.cache_write_tokens,
@@ -199,6 +200,12 @@ def facts(span: Span) -> Facts:
         error_type=_error(span, found, bool(counted.output_tokens) or finish_reason is not None), streaming=streaming,
         response_cached=get("response_cached"), reported_cost_usd=_reported_cost(found),
         tool_name=get("tool_name", get("entity_name")) if role == "tool" else None, flags=flags)
+
+
+def _region_scope(request_model: str | None, response_model: str | None) -> str | None:
+    """Where the call may run: the request names an inference profile, the answer seldom does."""
+    scopes = [region_scope(text) for text in (request_model, response_model) if text]
+    return next((scope for scope in scopes if scope != ANYWHERE), ANYWHERE) if scopes else None
 
 
 def _role(role: str | None, found: dict[str, Any], chosen: dict[str, Slot], aggregated: bool, model: str | None) -> str:

@@ -102,11 +102,11 @@ def messages(key: str) -> Reducer:
 
 def messages_prefix(prefix: str) -> PrefixReducer:
     def reduce(values: Mapping[str, Any]) -> dict[str, Any]:
-        indexed = {key: value for key, value in values.items() if _index(key, prefix) is not None}
+        indexed = {rest: value for rest, value in values.items() if _index(rest) is not None}
         if not indexed:
             return {}
         return {f"{prefix}length": sum(_length(value) for value in indexed.values()),
-                f"{prefix}count": len({_index(key, prefix) for key in indexed})}
+                f"{prefix}count": len({_index(rest) for rest in indexed})}
 
     return reduce
 
@@ -201,10 +201,10 @@ def documents(key: str) -> Reducer:
 def documents_prefix(prefix: str) -> PrefixReducer:
     def reduce(values: Mapping[str, Any]) -> dict[str, Any]:
         by_rank: dict[int, dict[str, Any]] = {}
-        for key, value in values.items():
-            rank = _index(key, prefix)
+        for rest, value in values.items():
+            rank = _index(rest)
             if rank is not None:
-                by_rank.setdefault(rank, {})[key.rsplit(".", 1)[-1]] = value
+                by_rank.setdefault(rank, {})[rest.rsplit(".", 1)[-1]] = value
         return _documents(prefix.rstrip("."), [by_rank[rank] for rank in sorted(by_rank)][:MAX_ITEMS])
 
     return reduce
@@ -242,8 +242,8 @@ def _length(value: Any) -> int:
     return len(value) if isinstance(value, str) else len(str(value))
 
 
-def _index(key: str, prefix: str) -> int | None:
-    step = key[len(prefix):].split(".", 1)[0]
+def _index(rest: str) -> int | None:
+    step = rest.split(".", 1)[0]
     return int(step) if step.isascii() and step.isdigit() else None
 
 

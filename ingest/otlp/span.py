@@ -33,6 +33,8 @@ class Reject(msgspec.Struct, gc=False):
 
     position: int
     reason: str
+    length: int | None = None
+    sha256: str | None = None
 
 
 class AllowList(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from ingest.otlp import models
+from ingest.otlp import providers
 
 MAX_COUNT = 2**63
 MONEY_STEP = Decimal("0.000000000001")
@@ -72,15 +72,15 @@ def first(value: Any) -> str | None:
 
 
 def provider(value: Any) -> str | None:
-    return models.provider(value) if isinstance(value, str) else None
+    return providers.provider(value) if isinstance(value, str) else None
 
 
 def model_prefix(value: Any) -> str | None:
-    return models.provider_of_model(value) if isinstance(value, str) else None
+    return providers.provider_of_model(value) if isinstance(value, str) else None
 
 
 def host(value: Any) -> str | None:
-    return models.provider_of_host(value) if isinstance(value, str) else None
+    return providers.provider_of_host(value) if isinstance(value, str) else None
 
 
 def streaming_method(value: Any) -> bool | None:

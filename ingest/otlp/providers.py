@@ -1,11 +1,10 @@
-"""Names of models and providers in one spelling."""
+"""The provider behind a call, in OpenTelemetry's spelling, whatever an emitter calls it."""
 
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 
 from ingest.otlp.tables import table
 
-REGIONS = ("us", "eu", "apac", "ap", "jp", "au", "ca", "sa", "global", "us-gov")
 API_SUFFIXES = (".chat", ".messages", ".responses", ".completion", ".completions", ".embedding", ".embeddings", ".image")
 
 
@@ -36,14 +35,6 @@ def provider_of_host(host: str) -> str | None:
 def provider_of_model(model: str) -> str | None:
     """`bedrock/...`, `openai/gpt-4o`: the prefix, where it is a provider's name."""
     return provider(model.split("/", 1)[0]) if "/" in model else None
-
-
-@lru_cache(4096)
-def region_scope(model: str) -> str | None:
-    """The region of a cross-region inference profile, `us.anthropic.claude-...`."""
-    name = model.rsplit("/", 1)[-1].lower()
-    region, dot, rest = name.partition(".")
-    return region if dot and region in REGIONS and "." in rest else None
 
 
 @lru_cache(1024)

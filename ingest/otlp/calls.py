@@ -1,0 +1,266 @@
+"""Which spans are provider calls: each call once, with all that its spans know.
+
+A call has one row whatever its spans: an SDK's own span, an instrumentation's, a framework's and a gateway's may all
+report it. Rules, in order: one version per span; wrappers and agents never count while something below them carries
+usage; equal response ids are one call across traces; an inference span inside another is the same call; spans of
+different scopes without ids pair one to one by time, model and tokens. The result depends on the set of spans only.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ingest.otlp import pairs
+from ingest.otlp.facts import Facts
+from ingest.otlp.merge import inherit, latest, merge, with_rollup
+from ingest.otlp.tokens import EMBEDDINGS
+from ingest.otlp.trees import Node, plant, within_locality
+
+MIN_STRONG_ID = 16  # shorter response ids, such as counters of local servers, come back by chance
+MAX_ANSWERS = 8
+ROLLUPS = frozenset(("wrapper", "agent"))  # roles whose usage sums up what is below them
+ALONE = {"inference": "wrapper", "evidence": "other"}  # what is left of a role without a call
+CONFIDENCE = {
+    "response_id": 1.0, "raw_request": 1.0, "nested": 0.95, "stream_end": 0.9, pairs.EQUAL_TOKENS: 0.9,
+    pairs.UNKNOWN_TOKENS: 0.7}
+
+
+class Resolved(msgspec.Struct, gc=False):
+    """One span and its role among all. `facts` are merged on a call and the span's own on every other role; `trace_id`
+    and `parent_span_id` are where it belongs, which for a call may be its application's trace."""
+
+    facts: Facts
+    role: str
+    trace_id: str
+    parent_span_id: str | None
+    duplicate_of: str | None = None
+    dedupe_rule: str | None = None
+    confidence: float | None = None
+    starts_request: bool | None = None
+
+
+class _Clusters:
+    """Inference spans that are one call: union-find which remembers the rule that joined each span."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._members: dict[int, list[Node]] = {id(node): [node] for node in nodes}
+        self._head: dict[int, int] = {key: key for key in self._members}
+        self.rule: dict[int, str] = {}
+
+    def of(self, node: Node) -> list[Node]:
+        return self._members[self._head[id(node)]]
+
+    def same(self, a: Node, b: Node) -> bool:
+        return self._head[id(a)] == self._head[id(b)]
+
+    def join(self, a: Node, b: Node, rule: str) -> None:
+        keep, drop = self._head[id(a)], self._head[id(b)]
+        if keep == drop:
+            return
+        for node in (a, b):
+            self.rule.setdefault(id(node), rule)
+        moved = self._members.pop(drop)
+        self._members[keep] += moved
+        for node in moved:
+            self._head[id(node)] = keep
+
+    def all(self) -> list[list[Node]]:
+        return list(self._members.values())
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One provider call: its spans, and where it belongs."""
+
+    facts: Facts
+    primary: Node
+    members: list[Node]
+    trace_id: str
+    parent_span_id: str | None
+    segment: int
+
+
+def resolve(spans: Sequence[Facts]) -> list[Resolved]:
+    """The role of every span of a closed set, one entry per (trace_id, span_id)."""
+    unique = _unique(spans)
+    traces = plant(facts for facts in unique if facts.genai)
+    nodes = [node for trace in traces for node in trace]
+    inference = [node for node in nodes if node.facts.role == "inference"]
+    clusters = _Clusters(inference)
+    replayed = _join_ids(inference, clusters)
+    for request, end in pairs.stream_ends(inference):
+        clusters.join(request, end, "stream_end")
+    _join_pairs(inference, clusters)
+    wrappers = _join_nested(inference, clusters)
+    evidence = _evidence(nodes, clusters)
+    calls = [_call(members, evidence, replayed, traces) for members in clusters.all() if id(members[0]) not in wrappers]
+    calls += _bill_rollups(nodes, wrappers, calls)
+    return _entries(nodes, calls, clusters) + [
+        Resolved(facts, "other", facts.trace_id, facts.parent_span_id) for facts in unique if not facts.genai]
+
+
+def _unique(spans: Sequence[Facts]) -> list[Facts]:
+    """One version per span; exporters send again after a lost acknowledgement."""
+    versions: dict[tuple[str, str], list[Facts]] = defaultdict(list)
+    for facts in spans:
+        versions[facts.trace_id, facts.span_id].append(facts)
+    return [found[0] if len(found) == 1 else latest(found) for found in versions.values()]
+
+
+def _join_ids(inference: Sequence[Node], clusters: _Clusters) -> set[int]:
+    """Equal response ids are one call. The same id again later, complete and from the same scope, is an answer out of
+    a response cache: those spans are returned."""
+    by_id: dict[str, list[Node]] = defaultdict(list)
+    for node in inference:
+        if node.facts.response_id is not None:
+            by_id[node.facts.response_id].append(node)
+    replayed: set[int] = set()
+    for response_id, group in by_id.items():
+        for near in within_locality(group):
+            answers: list[list[Node]] = []
+            for node in near:
+                same = next((answer for answer in reversed(answers) if any(_same_answer(seen.facts, node.facts) for seen in answer)), None)
+                if same is None:
+                    if answers and node.facts.has_usage and len(response_id) >= MIN_STRONG_ID:
+                        replayed.add(id(node))
+                    answers.append([node])
+                else:
+                    clusters.join(same[0], node, "response_id")
+                    same.append(node)
+                    answers = answers[-MAX_ANSWERS:]
+    return replayed
+
+
+def _same_answer(a: Facts, b: Facts) -> bool:
+    overlap = a.started_us <= b.ended_us and b.started_us <= a.ended_us
+    if a.response_id is None or len(a.response_id) < MIN_STRONG_ID:
+        return overlap and a.model == b.model and a.service == b.service
+    return overlap or a.scope_name != b.scope_name or not (a.has_usage and b.has_usage)
+
+
+def _join_pairs(inference: Sequence[Node], clusters: _Clusters) -> None:
+    """Pairs without ids, the likeliest first; a call has at most one span per scope and one id of the provider."""
+    leaves = [node for node in inference if not node.below and node.facts.stream_us is None]
+    for _, a, b, rule in pairs.candidates(leaves):
+        if clusters.same(a, b):
+            continue
+        both = clusters.of(a), clusters.of(b)
+        scopes = [{node.facts.scope_name for node in members} for members in both]
+        ids = {node.facts.response_id for members in both for node in members if pairs.has_foreign_id(node.facts)}
+        if scopes[0].isdisjoint(scopes[1]) and len(ids) <= 1:
+            clusters.join(a, b, rule)
+
+
+def _join_nested(inference: Sequence[Node], clusters: _Clusters) -> set[int]:
+    """An inference span over one call is that call; over several it only wraps them: those are returned."""
+    wrappers: set[int] = set()
+    for node in sorted((node for node in inference if node.below), key=lambda node: (-node.depth, node.facts.span_id)):
+        below = [lower for lower in node.below if id(lower) not in wrappers]
+        heads = {id(clusters.of(lower)) for lower in below}
+        if len(heads) == 1:
+            clusters.join(below[0], node, "nested")
+        elif len(clusters.of(node)) == 1:
+            wrappers.add(id(node))
+    return wrappers
+
+
+def _evidence(nodes: Sequence[Node], clusters: _Clusters) -> dict[int, list[Node]]:
+    """The raw requests below the spans of each call, by the first span of its cluster."""
+    found: dict[int, list[Node]] = defaultdict(list)
+    for node in nodes:
+        if node.facts.role == "evidence" and node.parent is not None and node.parent.facts.role == "inference":
+            found[id(clusters.of(node.parent)[0])].append(node)
+    return found
+
+
+def _call(members: list[Node], evidence: Mapping[int, Sequence[Node]], replayed: set[int], traces: Sequence[Sequence[Node]]) -> _Call:
+    raw = list(evidence.get(id(members[0]), ()))
+    primary = home = members[0]
+    facts = primary.facts
+    if len(members) > 1 or raw:
+        inner = sorted(members, key=lambda node: _innermost(node, members))
+        primary, home = inner[0], _home(inner, traces)
+        outer = sorted(members, key=lambda node: (node.segment != home.segment, node.depth, node.facts.started_us, node.facts.span_id))
+        facts = merge([node.facts for node in (*inner, *raw)], [node.facts for node in outer])
+    facts = inherit(facts, [node.facts for node in home.ancestors()])
+    if any(id(node) in replayed for node in members):
+        facts = msgspec.structs.replace(facts, response_cached=True)
+    return _Call(facts, primary, [*members, *raw], home.facts.trace_id, home.facts.parent_span_id, home.segment)
+
+
+def _innermost(node: Node, members: Sequence[Node]) -> tuple[bool, bool, int, int, str, str]:
+    """Sorts the best witness first: the provider's own SDK, then the span inside most of the others."""
+    facts = node.facts
+    above = set(map(id, node.ancestors()))
+    around = sum(1 for other in members if other is not node and (
+        id(other) in above if other.segment == node.segment else _around(other.facts, facts)))
+    return (facts.stream_us is not None, not facts.emitter.native, -around, -facts.started_us, facts.trace_id, facts.span_id)
+
+
+def _around(outer: Facts, inner: Facts) -> bool:
+    window = pairs.ordered(outer, inner)
+    return window is not None and window[0] is outer
+
+
+def _home(inner: Sequence[Node], traces: Sequence[Sequence[Node]]) -> Node:
+    """The outermost span of the call in the trace that holds most besides the call: the application's."""
+    own: dict[int, list[Node]] = defaultdict(list)
+    for node in inner:
+        own[node.segment].append(node)
+    segment = max(own, key=lambda number: (
+        len(traces[number]) - len(own[number]), number == inner[0].segment, own[number][0].facts.trace_id))
+    return min(own[segment], key=lambda node: (node.depth, node.facts.started_us, node.facts.span_id))
+
+
+def _bill_rollups(nodes: Sequence[Node], wrappers: set[int], calls: Sequence[_Call]) -> list[_Call]:
+    """Usage that only a wrapper or an agent carries: it goes to the first call below it, else the wrapper is the call."""
+    rollups = [node for node in nodes if node.facts.has_usage and (node.facts.role in ROLLUPS or id(node) in wrappers)]
+    below: dict[int, list[_Call]] = {id(node): [] for node in rollups}
+    for call in calls if rollups else ():
+        for above in {id(above): above for node in call.members for above in node.ancestors() if id(above) in below}.values():
+            if call.facts.operation not in EMBEDDINGS or not above.facts.output_tokens:  # an embedding explains no output
+                below[id(above)].append(call)
+    billed: list[_Call] = []
+    for node in sorted(rollups, key=lambda node: (-node.depth, node.facts.trace_id, node.facts.span_id)):
+        known = below[id(node)]
+        if any(call.facts.has_usage for call in known):
+            continue
+        if known:
+            first = min(known, key=lambda call: (call.facts.error_type is not None, call.facts.started_us, call.facts.span_id))
+            first.facts = with_rollup(first.facts, node.facts)
+            continue
+        facts = msgspec.structs.replace(node.facts, flags=(*node.facts.flags, "rollup_billed"))
+        call = _Call(inherit(facts, [above.facts for above in node.ancestors()]), node, [node], facts.trace_id,
+                     facts.parent_span_id, node.segment)
+        billed.append(call)
+        for above in node.ancestors():
+            if id(above) in below:
+                below[id(above)].append(call)
+    return billed
+
+
+def _entries(nodes: Sequence[Node], calls: Sequence[_Call], clusters: _Clusters) -> list[Resolved]:
+    starts = _request_starts(calls)
+    found: dict[int, Resolved] = {}
+    for call in calls:
+        for node in call.members:
+            rule = "raw_request" if node.facts.role == "evidence" else clusters.rule.get(id(node))
+            found[id(node)] = Resolved(
+                node.facts, "duplicate", node.facts.trace_id, node.facts.parent_span_id, call.primary.facts.span_id, rule,
+                CONFIDENCE.get(rule or ""))
+        found[id(call.primary)] = Resolved(
+            call.facts, "call", call.trace_id, call.parent_span_id, starts_request=id(call) in starts)
+    return [found.get(id(node)) or Resolved(node.facts, ALONE.get(node.facts.role, node.facts.role), node.facts.trace_id,
+                                            node.facts.parent_span_id) for node in nodes]
+
+
+def _request_starts(calls: Iterable[_Call]) -> set[int]:
+    """The earliest call of each trace: a request is a trace with at least one call."""
+    first: dict[int, _Call] = {}
+    for call in calls:
+        earliest = first.setdefault(call.segment, call)
+        if (call.facts.started_us, call.facts.span_id) < (earliest.facts.started_us, earliest.facts.span_id):
+            first[call.segment] = call
+    return {id(call) for call in first.values()}

@@ -1,0 +1,106 @@
+"""What has to be resolved again when spans arrive: everything that may be linked to them, and nothing else."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from ingest.otlp import pairs
+from ingest.otlp.facts import Facts
+from ingest.otlp.trees import LOCALITY_US
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A stretch of time in which a span of the same service may belong to the same call."""
+
+    service: str | None
+    started_us: int
+    ended_us: int
+
+
+class ClosureKeys(msgspec.Struct, frozen=True):
+    """Where links can lead: stored spans of these traces or with these response ids that started between `from_us` and
+    `until_us`, and inference spans whose time overlaps a window of their service."""
+
+    trace_ids: frozenset[str]
+    response_ids: frozenset[str]
+    windows: tuple[Window, ...]
+    from_us: int
+    until_us: int
+
+
+def closure_keys(spans: Sequence[Facts]) -> ClosureKeys:
+    """Which stored spans could change the result for these."""
+    kept = [facts for facts in spans if facts.genai]
+    starts = [facts.started_us for facts in kept] or [0]
+    return ClosureKeys(
+        frozenset(facts.trace_id for facts in kept),
+        frozenset(facts.response_id for facts in kept if facts.response_id is not None and facts.role == "inference"),
+        tuple(dict.fromkeys(_window(facts) for facts in kept if facts.role == "inference")),
+        min(starts) - LOCALITY_US, max(starts) + LOCALITY_US)
+
+
+def _window(facts: Facts) -> Window:
+    before = pairs.SLACK_US if facts.stream_us is None else facts.stream_us + pairs.MAX_STREAM_WAIT_US
+    after = 2 * pairs.MAX_STREAM_WAIT_US if pairs.awaits_end(facts) else pairs.SLACK_US
+    return Window(facts.service, facts.started_us - before, facts.ended_us + after)
+
+
+def closure(spans: Sequence[Facts], stored: Callable[[ClosureKeys], Iterable[Facts]]) -> list[Facts]:
+    """The closed set around `spans`: `stored` answers keys with stored spans, and only those that are truly linked to
+    what is known lead further, so that busy services with one instrumentation stay small."""
+    known, frontier = list(spans), list(spans)
+    seen: set[tuple[str, str]] = set()
+    while frontier:
+        fresh = {(facts.trace_id, facts.span_id): facts for facts in stored(closure_keys(frontier))}
+        frontier = linked(frontier, [facts for key, facts in fresh.items() if key not in seen])
+        seen.update((facts.trace_id, facts.span_id) for facts in frontier)
+        known += frontier
+    return known
+
+
+def linked(known: Sequence[Facts], fetched: Sequence[Facts]) -> list[Facts]:
+    """The fetched spans that share a trace, a response id or possibly a call with the known ones."""
+    found: dict[int, Facts] = {}
+    for name in ("trace_id", "response_id"):
+        groups: dict[str, list[tuple[bool, Facts]]] = defaultdict(list)
+        for is_known, facts in [(True, facts) for facts in known] + [(False, facts) for facts in fetched]:
+            if facts.genai and getattr(facts, name) is not None:
+                groups[getattr(facts, name)].append((is_known, facts))
+        for group in groups.values():
+            found.update((id(facts), facts) for facts in _near(group))
+    found.update((id(facts), facts) for facts in _of_one_call(known, fetched))
+    return [facts for facts in fetched if id(facts) in found]
+
+
+def _near(group: list[tuple[bool, Facts]]) -> list[Facts]:
+    """The fetched spans of a group within a day of a known one, directly or over others between."""
+    group.sort(key=lambda item: item[1].started_us)
+    found: list[Facts] = []
+    run: list[tuple[bool, Facts]] = []
+    for item in group:
+        if run and item[1].started_us - run[-1][1].started_us > LOCALITY_US:
+            found += _fetched_beside_known(run)
+            run = []
+        run.append(item)
+    return found + _fetched_beside_known(run)
+
+
+def _fetched_beside_known(run: Sequence[tuple[bool, Facts]]) -> list[Facts]:
+    return [facts for is_known, facts in run if not is_known] if any(is_known for is_known, _ in run) else []
+
+
+def _of_one_call(known: Sequence[Facts], fetched: Sequence[Facts]) -> list[Facts]:
+    by_service: dict[str | None, list[Facts]] = defaultdict(list)
+    for facts in known:
+        if facts.role == "inference":
+            by_service[facts.service].append(facts)
+    return [facts for facts in fetched if facts.role == "inference"
+            and any(_may_be_one(facts, other) for other in by_service[facts.service])]
+
+
+def _may_be_one(a: Facts, b: Facts) -> bool:
+    if a.scope_name != b.scope_name:
+        return pairs.alike(a, b) is not None
+    return any(pairs.awaits_end(request) and end.stream_us is not None and pairs.waited_us(request, end) is not None
+               for request, end in ((a, b), (b, a)))

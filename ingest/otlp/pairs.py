@@ -1,0 +1,150 @@
+"""Spans of one call that share no response id: two instrumentations side by side, or a stream's request and its end."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from ingest.otlp.facts import Facts
+from ingest.otlp.trees import LOCALITY_US, Node
+
+SLACK_US = 1_000  # some emitters have clocks of one millisecond
+STREAM_SLACK_US = 50_000
+MAX_STREAM_WAIT_US = 3600 * 1_000_000  # how long a program may leave a stream unread
+
+EQUAL_TOKENS, UNKNOWN_TOKENS = "pair_equal_tokens", "pair_unknown_tokens"
+
+
+def has_foreign_id(facts: Facts) -> bool:
+    """Whether the response id is the provider's; some emitters make up one of their own."""
+    return facts.response_id is not None and not (facts.emitter.ids == "uuid" and _is_uuid(facts.response_id))
+
+
+def _is_uuid(text: str) -> bool:
+    last = text[-36:]
+    return len(last) == 36 and all(last[at] == "-" for at in (8, 13, 18, 23))
+
+
+def contains(outer: Facts, inner: Facts) -> bool:
+    return outer.started_us <= inner.started_us + SLACK_US and inner.ended_us <= outer.ended_us + SLACK_US
+
+
+def ordered(a: Facts, b: Facts) -> tuple[Facts, Facts] | None:
+    """(outer, inner) when one time window contains the other."""
+    if contains(a, b) and contains(b, a):
+        return (a, b) if (a.started_us, -a.ended_us, a.span_id) <= (b.started_us, -b.ended_us, b.span_id) else (b, a)
+    return (a, b) if contains(a, b) else (b, a) if contains(b, a) else None
+
+
+def alike(a: Facts, b: Facts) -> str | None:
+    """Whether two spans can be one call by what they say themselves, and how well their tokens agree."""
+    if a.scope_name == b.scope_name or a.service != b.service or abs(a.started_us - b.started_us) > LOCALITY_US:
+        return None
+    if a.response_id != b.response_id and has_foreign_id(a) and has_foreign_id(b):
+        return None
+    window = ordered(a, b)
+    if window is None:
+        return None
+    outer, inner = window
+    if a.model != b.model and not (a.error_type and b.error_type and (a.model is None or b.model is None)):
+        return None
+    if inner.error_type and outer.error_type is None:
+        return None  # a failed attempt inside a call that worked in the end
+    if not (_counts_agree(a, b) and _counts_agree(b, a)):
+        return None
+    exact = a.input_tokens is not None and a.input_tokens == b.input_tokens and a.output_tokens == b.output_tokens
+    return EQUAL_TOKENS if exact and not (a.tokens_estimated or b.tokens_estimated) else UNKNOWN_TOKENS
+
+
+def _counts_agree(a: Facts, b: Facts) -> bool:
+    """Equal or unknown; an exclusive count without its cached part may be below the other's."""
+    if a.tokens_estimated or b.tokens_estimated:
+        return True
+    if a.output_tokens is not None and b.output_tokens is not None and a.output_tokens != b.output_tokens:
+        return False
+    if a.input_tokens is None or b.input_tokens is None or a.input_tokens == b.input_tokens:
+        return True
+    part, whole = (a, b) if a.input_tokens < b.input_tokens else (b, a)
+    return part.token_convention == "exclusive" and part.cache_read_tokens is None and whole.input_tokens is not None
+
+
+def _nested_context(a: Node, b: Node) -> bool:
+    """Whether the inner span ran in the context of the outer: at the top of a trace, or below what the outer is below."""
+    window = ordered(a.facts, b.facts)
+    inner, outer = (b, a) if window is not None and window[1] is b.facts else (a, b)
+    return inner.orphan or any(above is inner.parent for above in outer.ancestors())
+
+
+def candidates(leaves: Iterable[Node]) -> list[tuple[tuple[int, int, int, str, str], Node, Node, str]]:
+    """All pairs of leaves that can be one call, the likeliest first; the order depends on nothing but the spans."""
+    by_service: dict[str | None, list[Node]] = defaultdict(list)
+    for node in leaves:
+        by_service[node.facts.service].append(node)
+    found = []
+    for nodes in by_service.values():
+        if len({node.facts.scope_name for node in nodes}) > 1:
+            found += _overlapping(nodes)
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _overlapping(nodes: list[Node]) -> list[tuple[tuple[int, int, int, str, str], Node, Node, str]]:
+    nodes.sort(key=lambda node: (node.facts.started_us, node.facts.span_id))
+    found = []
+    for at, first in enumerate(nodes):
+        for second in nodes[at + 1:]:
+            if second.facts.started_us > first.facts.ended_us + SLACK_US:
+                break
+            if second.facts.scope_name == first.facts.scope_name:
+                continue
+            rule = alike(first.facts, second.facts)
+            if rule is not None and (rule == EQUAL_TOKENS or _nested_context(first, second)):
+                found.append((_distance(first.facts, second.facts, rule), first, second, rule))
+    return found
+
+
+def _distance(a: Facts, b: Facts, rule: str) -> tuple[int, int, int, str, str]:
+    apart = abs(a.started_us - b.started_us) + abs(a.ended_us - b.ended_us)
+    low, high = sorted((f"{a.trace_id}{a.span_id}", f"{b.trace_id}{b.span_id}"))
+    return (rule != EQUAL_TOKENS, (a.error_type is None) != (b.error_type is None), apart, low, high)
+
+
+def stream_ends(nodes: Sequence[Node]) -> list[tuple[Node, Node]]:
+    """(request, end) one to one, for emitters that end the request's span when the stream object is returned."""
+    ends = [node for node in nodes if node.facts.stream_us is not None]
+    if not ends:
+        return []
+    requests: dict[tuple[str | None, str, str | None], list[Node]] = defaultdict(list)
+    for node in nodes:
+        if awaits_end(node.facts):
+            requests[_stream_key(node.facts)].append(node)
+    found = []
+    for end in ends:
+        for request in requests[_stream_key(end.facts)]:
+            wait = waited_us(request.facts, end.facts)
+            if wait is not None:
+                other_trace = request.facts.trace_id != end.facts.trace_id
+                found.append((other_trace, wait, request.facts.span_id, end.facts.span_id, request, end))
+    return _one_to_one(sorted(found, key=lambda pair: pair[:4]))
+
+
+def _one_to_one(ranked: Iterable[tuple[bool, int, str, str, Node, Node]]) -> list[tuple[Node, Node]]:
+    taken: set[int] = set()
+    found = []
+    for *_, request, end in ranked:
+        if id(request) not in taken and id(end) not in taken:
+            taken |= {id(request), id(end)}
+            found.append((request, end))
+    return found
+
+
+def awaits_end(facts: Facts) -> bool:
+    """Whether another span may still tell the usage of this stream."""
+    return facts.emitter.streams == "end_later" and facts.stream_us is None and not facts.has_usage and facts.error_type is None
+
+
+def _stream_key(facts: Facts) -> tuple[str | None, str, str | None]:
+    return facts.service, facts.scope_name, facts.model
+
+
+def waited_us(request: Facts, end: Facts) -> int | None:
+    """How long after the request's span the stream was read; None when the two cannot be one call."""
+    wait = end.started_us - (end.stream_us or 0) - request.ended_us
+    return abs(wait) if -STREAM_SLACK_US <= wait <= MAX_STREAM_WAIT_US and end.started_us >= request.started_us else None

@@ -1,0 +1,90 @@
+"""OTLP traces in protobuf to spans: keys first, values only of what the allow-list knows."""
+
+import math
+from typing import Any
+
+from google.protobuf.message import DecodeError as ProtobufError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from ingest.otlp.keep import DecodeError, Decoded, Keeper, Kept, broken_rule, keeper, scalars
+from ingest.otlp.span import AllowList, Reject, Span
+
+__all__ = ["DecodeError", "decode_protobuf"]
+
+MAX_DEPTH = 8  # of nested lists and mappings inside an attribute
+
+
+def decode_protobuf(body: bytes, allow: AllowList) -> Decoded:
+    """The spans of an ExportTraceServiceRequest (TracesData has the same shape), and what broke a rule.
+
+    Of a repeated attribute key the last value counts. Raises DecodeError when the body is no such message.
+    """
+    try:
+        request = ExportTraceServiceRequest.FromString(body)
+    except (ProtobufError, RecursionError) as error:
+        raise DecodeError("the body is not an OTLP trace request in protobuf") from error
+    keep = keeper(allow)
+    spans: list[Span] = []
+    rejects: list[Reject] = []
+    position = 0
+    for resource_spans in request.resource_spans:
+        resource = _attributes(resource_spans.resource.attributes, keep, {})
+        for scope_spans in resource_spans.scope_spans:
+            scope_name, scope_version = scope_spans.scope.name, scope_spans.scope.version
+            for span in scope_spans.spans:
+                trace_id, span_id = span.trace_id.hex(), span.span_id.hex()
+                start_ns, end_ns = span.start_time_unix_nano, span.end_time_unix_nano
+                reason = broken_rule(trace_id, span_id, start_ns, end_ns)
+                if reason is not None:
+                    rejects.append(Reject(position, reason))
+                else:
+                    attributes = _attributes(span.attributes, keep, dict(resource))
+                    events = _events(span.events, keep, attributes) if span.events else ()
+                    spans.append(Span(
+                        trace_id, span_id, span.parent_span_id.hex() or None, span.name, span.kind, start_ns // 1000,
+                        (end_ns or start_ns) // 1000, span.status.code, scope_name, scope_version, attributes, events))
+                position += 1
+    return spans, rejects
+
+
+def _attributes(pairs: Any, keep: Keeper, kept: Kept) -> Kept:
+    indexed: dict[str, Kept] = {}
+    action_of = keep.action
+    for pair in pairs:
+        action = action_of(pair.key)
+        if action is not None:
+            action(kept, indexed, _value(pair.value))
+    if indexed:
+        keep.reduce_indexed(kept, indexed)
+    return kept
+
+
+def _events(events: Any, keep: Keeper, attributes: Kept) -> tuple[tuple[str, int, Kept], ...]:
+    found = []
+    for event in events:
+        if event.name == "exception":
+            for pair in event.attributes:
+                if pair.key == "exception.type" and pair.value.string_value:
+                    attributes["exception.type"] = pair.value.string_value[:256]
+        elif event.name in keep.allow.events:
+            found.append((event.name, event.time_unix_nano // 1000, _attributes(event.attributes, keep, {})))
+    return tuple(found)
+
+
+def _value(value: Any, depth: int = 0) -> Any:
+    """An AnyValue as plain data, or None for bytes, for numbers that are none, and for what nests too deep."""
+    kind = value.WhichOneof("value")
+    if kind == "string_value":
+        return value.string_value
+    if kind == "int_value":
+        return value.int_value
+    if kind == "double_value":
+        return value.double_value if math.isfinite(value.double_value) else None
+    if kind == "bool_value":
+        return value.bool_value
+    if depth < MAX_DEPTH:
+        if kind == "array_value":
+            return scalars(_value(item, depth + 1) for item in value.array_value.values)
+        if kind == "kvlist_value":
+            return {pair.key: _value(pair.value, depth + 1) for pair in value.kvlist_value.values}
+    return None

@@ -1,0 +1,104 @@
+"""Spans of a batch as trees: who is below whom, also where a span in between never arrived."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ingest.otlp.facts import Facts
+from ingest.otlp.tokens import EMBEDDINGS
+
+LOCALITY_US = 24 * 3600 * 1_000_000  # spans further apart than this, without others between, are never linked
+# Between two inference spans these start work of their own: the lower one is another call, not the same one again.
+BARRIERS = frozenset(("tool", "agent", "retrieval", "guardrail", "evaluator"))
+CALLS = frozenset(("inference", "evidence"))
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One span and its place: `parent` is the span above it, found by id or, for an orphan, by time."""
+
+    facts: Facts
+    parent: "Node | None" = None
+    orphan: bool = True  # no span above it by id
+    segment: int = 0
+    below: list["Node"] = field(default_factory=list)  # inference spans that repeat this one, if it is one
+
+    @property
+    def depth(self) -> int:
+        return sum(1 for _ in self.ancestors())
+
+    def ancestors(self) -> Iterator["Node"]:
+        seen = {id(self)}
+        node = self.parent
+        while node is not None and id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            node = node.parent
+
+
+def plant(spans: Iterable[Facts]) -> list[list[Node]]:
+    """The trees of every trace, one list per trace; a trace with a gap of more than a day falls into two."""
+    by_trace: dict[str, list[Node]] = defaultdict(list)
+    for facts in spans:
+        by_trace[facts.trace_id].append(Node(facts))
+    segments = [segment for nodes in by_trace.values() for segment in within_locality(nodes)]
+    for number, segment in enumerate(segments):
+        _link(segment, number)
+    return segments
+
+
+def within_locality(nodes: list[Node]) -> list[list[Node]]:
+    """Split where the starts of neighbours are more than a day apart."""
+    if len(nodes) == 1:
+        return [nodes]
+    nodes.sort(key=lambda node: (node.facts.started_us, node.facts.span_id))
+    found = [[nodes[0]]]
+    for node in nodes[1:]:
+        if node.facts.started_us - found[-1][-1].facts.started_us > LOCALITY_US:
+            found.append([])
+        found[-1].append(node)
+    return found
+
+
+def _link(segment: Sequence[Node], number: int) -> None:
+    if len(segment) == 1:
+        segment[0].segment = number
+        return
+    by_id = {node.facts.span_id: node for node in segment}
+    for node in segment:
+        node.segment = number
+        parent = by_id.get(node.facts.parent_span_id or "")
+        if parent is not None and parent is not node:
+            node.parent, node.orphan = parent, False
+    containers = [node for node in segment if node.facts.role not in CALLS]  # in order of their start
+    for node in segment if containers else ():
+        if node.orphan and node.facts.parent_span_id:
+            node.parent = _container(node, containers)
+    for node in segment:
+        if node.parent is not None and node.facts.role == "inference":
+            above = _inference_above(node)
+            if above is not None:
+                above.below.append(node)
+
+
+def _container(orphan: Node, containers: Sequence[Node]) -> Node | None:
+    """The last span to start around an orphan; never an inference span, whose time parallel calls share."""
+    own = orphan.facts
+    for node in reversed(containers):
+        facts = node.facts
+        if facts.started_us > own.started_us or facts.ended_us < own.ended_us or node is orphan:
+            continue
+        if all(above is not orphan for above in node.ancestors()):
+            return node
+    return None
+
+
+def _inference_above(node: Node) -> Node | None:
+    """The inference span that this one repeats: the next above it, unless other work or another kind of call lies between."""
+    for above in node.ancestors():
+        if above.facts.role == "inference":
+            same_kind = (above.facts.operation in EMBEDDINGS) == (node.facts.operation in EMBEDDINGS)
+            return above if same_kind else None
+        if above.facts.role in BARRIERS:
+            return None
+    return None

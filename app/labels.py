@@ -32,3 +32,20 @@ def spread(centres: Sequence[float], sizes: Sequence[float], low: float, high: f
     first, last = low + sizes[0] / 2, high - sizes[-1] / 2 - offsets[-1]
     bases = [max(min(mean, last), first) for mean, number in blocks for _ in range(number)]
     return [base + offset for base, offset in zip(bases, offsets, strict=True)]
+
+
+def clear(boxes: Sequence[tuple[float, float, float]]) -> list[float]:
+    """The bottom of each label (left, right, bottom), raised by as much as it takes to be clear of the ones placed before.
+
+    The lowest are placed first, so that what stays where it is stays close to what it names.
+    """
+    bottoms = [bottom for _, _, bottom in boxes]
+    placed: list[int] = []
+    for index in sorted(range(len(boxes)), key=lambda index: boxes[index][2]):
+        left, right, _ = boxes[index]
+        beside = sorted(bottoms[other] for other in placed if boxes[other][0] < right and left < boxes[other][1])
+        for bottom in beside:
+            if abs(bottom - bottoms[index]) < LINE_PX:
+                bottoms[index] = bottom + LINE_PX
+        placed.append(index)
+    return bottoms

@@ -132,7 +132,7 @@ def _uri(width: int, height: int, body: str, style: Callable[[Palette], str], sh
     dark = f"@media (prefers-color-scheme: dark){{{style(PALETTES['dark'])}}}"
     svg = (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
            f"<style>{shared}{style(PALETTES['light'])}{dark}</style>{body}</svg>")
-    return "data:image/svg+xml," + quote(svg, safe=" /:;=,.()'@")
+    return "data:image/svg+xml," + quote(svg, safe=" /:;=,.()@")
 
 
 def _round_up(value: float) -> float:

@@ -57,7 +57,7 @@ def serve(settings: Settings, on_start: Callable[[str], None]) -> None:
     ledger = LocalLedger(settings, read_only=False)
     session.use(ledger.store)
     url = f"http://{'127.0.0.1' if is_local else settings.host}:{settings.port}"
-    spans = SpanLedger(ledger.store, settings.hash_key(), settings.attribution)
+    spans = SpanLedger(settings.hash_key(), settings.attribution)
     writer = Writer(ledger.store, spans)
     api = Api(ledger, secrets.token_urlsafe(32))
 

@@ -79,7 +79,7 @@ class Loader:
         with rejects, or not at all."""
         sources = [Source(path, name, _sha256(path)) for path, name in files]
         known = self._known(source.sha256 for source in sources)
-        spans = SpanLedger(self.store, self.hash_key, self.attribution)
+        spans = SpanLedger(self.hash_key, self.attribution)
         with self.store.transaction() as cursor:
             ensure_book(cursor, self.user_prices)
         run = Run(as_of or self.clock(), frozenset(known.values()))

@@ -14,8 +14,9 @@ TEXTS = frozenset(("text", "provider", "model_prefix", "first", "streaming_metho
 EVENTS = frozenset(("gen_ai.evaluation.result", "langwatch.evaluation.custom"))
 
 WITHOUT_PATHS: dict[str, Callable[[str], Reducer]] = {
-    "host": reducers.host, "content": reducers.content, "messages": reducers.messages, "documents": reducers.documents,
-    "tags": reducers.tags, "evaluation": reducers.evaluation} | dict.fromkeys(TEXTS, reducers.text)
+    **dict.fromkeys(NUMBERS, reducers.short), **dict.fromkeys(TEXTS, reducers.text), "host": reducers.host,
+    "content": reducers.content, "messages": reducers.messages, "documents": reducers.documents, "tags": reducers.tags,
+    "evaluation": reducers.evaluation, "usage_in_body": reducers.usage_in_body}
 WITH_PATHS = {"json": reducers.json_fields, "usage": reducers.usage, "raw_usage": reducers.usage}
 PREFIXES: dict[str, Callable[[str], PrefixReducer]] = {
     "messages_prefix": reducers.messages_prefix, "documents_prefix": reducers.documents_prefix}
@@ -30,7 +31,6 @@ DERIVED = "#"  # separates an attribute from the field that a usage object under
 
 def allow_list(hash_key: bytes, keep: Iterable[str] = ()) -> AllowList:
     """What may enter the ledger. `hash_key` keys the hashes of user ids; `keep` adds attributes that rules look at."""
-    keys: set[str] = set()
     found: dict[str, Reducer] = {key: reducers.text(key) for key in keep}
     prefixes: dict[str, PrefixReducer] = {}
     rows = table("attributes.csv")
@@ -38,20 +38,23 @@ def allow_list(hash_key: bytes, keep: Iterable[str] = ()) -> AllowList:
         key, kind = row["key"], row["kind"]
         if DERIVED in key:
             continue
-        if kind in NUMBERS:
-            keys.add(key)
-        elif kind == "user":
+        if kind == "user":
             found[key] = reducers.user(key, hash_key)
         elif kind in PREFIXES:
             prefixes[key] = PREFIXES[kind](key)
         elif kind in WITH_PATHS:
-            below = [other["key"] for other in rows if other["key"].startswith(f"{key}.") and DERIVED not in other["key"]]
-            found[key] = WITH_PATHS[kind](key, [name[len(key) + 1:] for name in dict.fromkeys(below)])
+            found[key] = WITH_PATHS[kind](key, _paths_below(key))
         else:
             found.setdefault(key, WITHOUT_PATHS[kind](key))
     for row in table("kinds.csv"):
         found.setdefault(row["key"], reducers.text(row["key"]))
-    return AllowList(frozenset(keys - found.keys()), found, prefixes, EVENTS)
+    return AllowList(frozenset(), found, prefixes, EVENTS)
+
+
+def _paths_below(key: str) -> list[str]:
+    """Where inside a JSON attribute the table looks for fields: the rest of the keys that begin with its own."""
+    keys = dict.fromkeys(row["key"] for row in table("attributes.csv") if DERIVED not in row["key"])
+    return [other[len(key) + 1:] for other in keys if other.startswith(f"{key}.")]
 
 
 def fields() -> list[tuple[str, str, str, str]]:

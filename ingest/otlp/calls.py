@@ -97,8 +97,7 @@ def resolve(spans: Sequence[Facts]) -> list[Resolved]:
     evidence = _evidence(nodes, clusters)
     calls = [_call(members, evidence, replayed, traces) for members in clusters.all() if id(members[0]) not in wrappers]
     calls += _bill_rollups(nodes, wrappers, calls)
-    return _entries(nodes, calls, clusters) + [
-        Resolved(facts, "other", facts.trace_id, facts.parent_span_id) for facts in unique if not facts.genai]
+    return _entries(nodes, calls, clusters) + [_entry(facts, "other") for facts in unique if not facts.genai]
 
 
 def _unique(spans: Sequence[Facts]) -> list[Facts]:
@@ -121,7 +120,7 @@ def _join_ids(inference: Sequence[Node], clusters: _Clusters) -> set[int]:
         for near in within_locality(group):
             answers: list[list[Node]] = []
             for node in near:
-                same = next((answer for answer in reversed(answers) if any(_same_answer(seen.facts, node.facts) for seen in answer)), None)
+                same = next((answer for answer in reversed(answers) if _belongs(node.facts, answer)), None)
                 if same is None:
                     if answers and node.facts.has_usage and len(response_id) >= MIN_STRONG_ID:
                         replayed.add(id(node))
@@ -133,9 +132,13 @@ def _join_ids(inference: Sequence[Node], clusters: _Clusters) -> set[int]:
     return replayed
 
 
+def _belongs(facts: Facts, answer: Sequence[Node]) -> bool:
+    return any(_same_answer(seen.facts, facts) for seen in answer)
+
+
 def _same_answer(a: Facts, b: Facts) -> bool:
     overlap = a.started_us <= b.ended_us and b.started_us <= a.ended_us
-    if a.response_id is None or len(a.response_id) < MIN_STRONG_ID:
+    if len(a.response_id or "") < MIN_STRONG_ID:
         return overlap and a.model == b.model and a.service == b.service
     return overlap or a.scope_name != b.scope_name or not (a.has_usage and b.has_usage)
 
@@ -156,7 +159,7 @@ def _join_pairs(inference: Sequence[Node], clusters: _Clusters) -> None:
 def _join_nested(inference: Sequence[Node], clusters: _Clusters) -> set[int]:
     """An inference span over one call is that call; over several it only wraps them: those are returned."""
     wrappers: set[int] = set()
-    for node in sorted((node for node in inference if node.below), key=lambda node: (-node.depth, node.facts.span_id)):
+    for node in sorted((node for node in inference if node.below), key=lambda node: (-node.depth, node.order)):
         below = [lower for lower in node.below if id(lower) not in wrappers]
         heads = {id(clusters.of(lower)) for lower in below}
         if len(heads) == 1:
@@ -175,14 +178,16 @@ def _evidence(nodes: Sequence[Node], clusters: _Clusters) -> dict[int, list[Node
     return found
 
 
-def _call(members: list[Node], evidence: Mapping[int, Sequence[Node]], replayed: set[int], traces: Sequence[Sequence[Node]]) -> _Call:
+def _call(members: list[Node], evidence: Mapping[int, Sequence[Node]], replayed: set[int],
+          traces: Sequence[Sequence[Node]]) -> _Call:
+    """Several spans of one call as one row, in the trace where it belongs."""
     raw = list(evidence.get(id(members[0]), ()))
     primary = home = members[0]
     facts = primary.facts
     if len(members) > 1 or raw:
         inner = sorted(members, key=lambda node: _innermost(node, members))
         primary, home = inner[0], _home(inner, traces)
-        outer = sorted(members, key=lambda node: (node.segment != home.segment, node.depth, node.facts.started_us, node.facts.span_id))
+        outer = sorted(members, key=lambda node: (node.segment != home.segment, node.depth, node.order))
         facts = merge([node.facts for node in (*inner, *raw)], [node.facts for node in outer])
     facts = inherit(facts, [node.facts for node in home.ancestors()])
     if any(id(node) in replayed for node in members):
@@ -190,13 +195,13 @@ def _call(members: list[Node], evidence: Mapping[int, Sequence[Node]], replayed:
     return _Call(facts, primary, [*members, *raw], home.facts.trace_id, home.facts.parent_span_id, home.segment)
 
 
-def _innermost(node: Node, members: Sequence[Node]) -> tuple[bool, bool, int, int, str, str]:
+def _innermost(node: Node, members: Sequence[Node]) -> tuple[bool, bool, int, tuple[int, str, str]]:
     """Sorts the best witness first: the provider's own SDK, then the span inside most of the others."""
     facts = node.facts
     above = set(map(id, node.ancestors()))
     around = sum(1 for other in members if other is not node and (
         id(other) in above if other.segment == node.segment else _around(other.facts, facts)))
-    return (facts.stream_us is not None, not facts.emitter.native, -around, -facts.started_us, facts.trace_id, facts.span_id)
+    return facts.stream_us is not None, not facts.emitter.native, -around, node.order
 
 
 def _around(outer: Facts, inner: Facts) -> bool:
@@ -211,34 +216,39 @@ def _home(inner: Sequence[Node], traces: Sequence[Sequence[Node]]) -> Node:
         own[node.segment].append(node)
     segment = max(own, key=lambda number: (
         len(traces[number]) - len(own[number]), number == inner[0].segment, own[number][0].facts.trace_id))
-    return min(own[segment], key=lambda node: (node.depth, node.facts.started_us, node.facts.span_id))
+    return min(own[segment], key=lambda node: (node.depth, node.order))
 
 
 def _bill_rollups(nodes: Sequence[Node], wrappers: set[int], calls: Sequence[_Call]) -> list[_Call]:
-    """Usage that only a wrapper or an agent carries: it goes to the first call below it, else the wrapper is the call."""
+    """Usage that only a wrapper or an agent carries goes to the first call below it, else the wrapper is the call."""
     rollups = [node for node in nodes if node.facts.has_usage and (node.facts.role in ROLLUPS or id(node) in wrappers)]
     below: dict[int, list[_Call]] = {id(node): [] for node in rollups}
     for call in calls if rollups else ():
-        for above in {id(above): above for node in call.members for above in node.ancestors() if id(above) in below}.values():
-            if call.facts.operation not in EMBEDDINGS or not above.facts.output_tokens:  # an embedding explains no output
+        for above in _above(call, below):
+            if call.facts.operation not in EMBEDDINGS or not above.facts.output_tokens:  # embeddings explain no output
                 below[id(above)].append(call)
     billed: list[_Call] = []
-    for node in sorted(rollups, key=lambda node: (-node.depth, node.facts.trace_id, node.facts.span_id)):
+    for node in sorted(rollups, key=lambda node: (-node.depth, node.order)):
         known = below[id(node)]
         if any(call.facts.has_usage for call in known):
             continue
         if known:
-            first = min(known, key=lambda call: (call.facts.error_type is not None, call.facts.started_us, call.facts.span_id))
+            first = min(known, key=lambda call: (call.facts.error_type is not None, call.primary.order))
             first.facts = with_rollup(first.facts, node.facts)
             continue
         facts = msgspec.structs.replace(node.facts, flags=(*node.facts.flags, "rollup_billed"))
         call = _Call(inherit(facts, [above.facts for above in node.ancestors()]), node, [node], facts.trace_id,
                      facts.parent_span_id, node.segment)
         billed.append(call)
-        for above in node.ancestors():
-            if id(above) in below:
-                below[id(above)].append(call)
+        for above in _above(call, below):
+            below[id(above)].append(call)
     return billed
+
+
+def _above(call: _Call, rollups: Mapping[int, Sequence[_Call]]) -> list[Node]:
+    """The spans over a call that sum up usage."""
+    found = {id(above): above for node in call.members for above in node.ancestors() if id(above) in rollups}
+    return list(found.values())
 
 
 def _entries(nodes: Sequence[Node], calls: Sequence[_Call], clusters: _Clusters) -> list[Resolved]:
@@ -247,13 +257,15 @@ def _entries(nodes: Sequence[Node], calls: Sequence[_Call], clusters: _Clusters)
     for call in calls:
         for node in call.members:
             rule = "raw_request" if node.facts.role == "evidence" else clusters.rule.get(id(node))
-            found[id(node)] = Resolved(
-                node.facts, "duplicate", node.facts.trace_id, node.facts.parent_span_id, call.primary.facts.span_id, rule,
-                CONFIDENCE.get(rule or ""))
+            found[id(node)] = _entry(node.facts, "duplicate", call.primary.facts.span_id, rule)
         found[id(call.primary)] = Resolved(
             call.facts, "call", call.trace_id, call.parent_span_id, starts_request=id(call) in starts)
-    return [found.get(id(node)) or Resolved(node.facts, ALONE.get(node.facts.role, node.facts.role), node.facts.trace_id,
-                                            node.facts.parent_span_id) for node in nodes]
+    return [found.get(id(node)) or _entry(node.facts, ALONE.get(node.facts.role, node.facts.role)) for node in nodes]
+
+
+def _entry(facts: Facts, role: str, duplicate_of: str | None = None, rule: str | None = None) -> Resolved:
+    """A span that is no call, where it was sent."""
+    return Resolved(facts, role, facts.trace_id, facts.parent_span_id, duplicate_of, rule, CONFIDENCE.get(rule or ""))
 
 
 def _request_starts(calls: Iterable[_Call]) -> set[int]:

@@ -9,6 +9,8 @@ from ingest.otlp import pairs
 from ingest.otlp.facts import Facts
 from ingest.otlp.trees import LOCALITY_US
 
+LATE_US = pairs.SLACK_US + pairs.MAX_LATE_US
+
 
 class Window(msgspec.Struct, frozen=True):
     """A stretch of time in which a span of the same service may belong to the same call."""
@@ -41,8 +43,8 @@ def closure_keys(spans: Sequence[Facts]) -> ClosureKeys:
 
 
 def _window(facts: Facts) -> Window:
-    before = pairs.SLACK_US if facts.stream_us is None else facts.stream_us + pairs.MAX_STREAM_WAIT_US
-    after = 2 * pairs.MAX_STREAM_WAIT_US if pairs.awaits_end(facts) else pairs.SLACK_US
+    before = LATE_US if facts.stream_us is None else facts.stream_us + pairs.MAX_STREAM_WAIT_US
+    after = 2 * pairs.MAX_STREAM_WAIT_US if pairs.awaits_end(facts) else LATE_US
     return Window(facts.service, facts.started_us - before, facts.ended_us + after)
 
 

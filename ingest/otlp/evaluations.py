@@ -1,5 +1,6 @@
 """Evaluations and retrieved documents that spans carry: judgements and ranks beside the calls."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,24 +27,24 @@ STANDARD_KEYS = EvaluationKeys()
 
 def evaluations(span: Span, keys: EvaluationKeys = STANDARD_KEYS) -> list[dict[str, Any]]:
     """One row per evaluation: those a span tells as events, and the one that a span of its own is."""
-    found = [
-        evaluation(attributes, at_us, span.trace_id, span.span_id, span.scope_version, keys, f"{span.trace_id}-{span.span_id}-{place}")
-        for place, (_, at_us, attributes) in enumerate(span.events) if NAME in attributes]
+    own_id, version = f"{span.trace_id}-{span.span_id}", span.scope_version
+    found = [evaluation(f"{own_id}-{place}", attributes, at_us, span.trace_id, span.span_id, version, keys)
+             for place, (_, at_us, attributes) in enumerate(span.events) if NAME in attributes]
     if NAME in span.attributes:
         judged = span.parent_span_id or span.span_id
-        found.append(evaluation(span.attributes, span.ended_us, span.trace_id, judged, span.scope_version, keys,
-                                f"{span.trace_id}-{span.span_id}"))
+        found.append(evaluation(own_id, span.attributes, span.ended_us, span.trace_id, judged, version, keys))
     return found
 
 
-def evaluation(attributes: dict[str, Any], at_us: int, trace_id: str | None, span_id: str | None, scope_version: str,
-               keys: EvaluationKeys, evaluation_id: str) -> dict[str, Any]:
+def evaluation(own_id: str, attributes: Mapping[str, Any], at_us: int, trace_id: str | None, span_id: str | None,
+               scope_version: str, keys: EvaluationKeys = STANDARD_KEYS) -> dict[str, Any]:
     """One row; also for the log record of the same name, whose attributes are the same."""
     kind = str(_first(attributes, keys.evaluator_kind) or "").lower()
     probability = number(_first(attributes, keys.sampling_probability))
     score = attributes.get(SCORE)
     return {
-        "evaluation_id": attributes.get("evaluation.id") or evaluation_id, "evaluated_at": EPOCH + timedelta(microseconds=at_us),
+        "evaluation_id": attributes.get("evaluation.id") or own_id,
+        "evaluated_at": EPOCH + timedelta(microseconds=at_us),
         "name": attributes[NAME], "evaluator_kind": kind if kind in KINDS else "llm",
         "evaluator_version": _first(attributes, keys.evaluator_version) or scope_version or None,
         "score": number(score), "label": attributes.get(LABEL), "is_bad": None,
@@ -66,7 +67,7 @@ def retrievals(span: Span) -> list[dict[str, Any]]:
             for rank, (document_id, score) in enumerate(zip(ids, scores, strict=True), 1)]
 
 
-def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> Any:
+def _first(attributes: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return next((attributes[name] for name in names if name in attributes), None)
 
 

@@ -18,8 +18,8 @@ from ingest.prices.models import canonical_model, region_scope
 ANYWHERE = "any"
 MAX_TTFT_SECONDS = 300  # more than this is milliseconds under a name that promises seconds
 STREAMING_OPERATIONS = {"dostream": True, "dogenerate": False}
-USAGE = ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens",
-         "cache_write_1h_tokens", "reasoning_tokens", "uncached_input_tokens")
+USAGE = ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens",
+         "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens", "uncached_input_tokens")
 AGGREGATED = tuple(f"aggregated_{name}" for name in USAGE)
 FIRST_TOKEN = frozenset(("ttft_s", "ttft_ms", "first_token_at"))
 NO_TOKENS = Tokens()
@@ -182,8 +182,8 @@ def facts(span: Span) -> Facts:
     flags = counted.flags + (usage_flags(counted, source, estimated, operation) if role == "inference" else ())
     flags += ("bad_token_count",) * bad + ("ttft_unit_assumed",) * assumed
     return Facts(
-        trace_id=span.trace_id, span_id=span.span_id, parent_span_id=span.parent_span_id, name=span.name, kind=span.kind,
-        status_code=span.status_code, scope_name=span.scope_name, scope_version=span.scope_version,
+        trace_id=span.trace_id, span_id=span.span_id, parent_span_id=span.parent_span_id, name=span.name,
+        kind=span.kind, status_code=span.status_code, scope_name=span.scope_name, scope_version=span.scope_version,
         started_us=span.started_us, ended_us=span.ended_us, role=role, emitter=source, known=len(found),
         genai=role != "other" or "kind" in found or bool(source.scope) or bool(span.events),
         stream_us=int((get("stream_seconds") or 0) * 1_000_000) if get("stream_end") == "log" else None,
@@ -278,14 +278,13 @@ def _error(span: Span, found: dict[str, Any], answered: bool) -> str | None:
     failed = span.status_code == 2 or found.get("level") == "ERROR" or found.get("success") is False
     if not failed and (answered or not (text or refused)):
         return None
-    by_text = failures.error_of_text(text) if text else None
-    by_status = failures.error_of_status(int(status)) if refused and status is not None else None
+    by_text: str | None = failures.error_of_text(text) if text else None
+    by_status = failures.error_of_status(int(status)) if status is not None and refused else None
     return by_text or by_status or failures.OTHER
 
 
 def _reported_cost(found: dict[str, Any]) -> Decimal | None:
-    total = found.get("reported_cost_usd")
-    if total is not None:
-        return total
-    prompt, completion = found.get("prompt_cost_usd"), found.get("completion_cost_usd")
-    return (prompt or 0) + (completion or 0) if prompt or completion else None
+    total: Decimal | None = found.get("reported_cost_usd")
+    if total is None and ("prompt_cost_usd" in found or "completion_cost_usd" in found):
+        return found.get("prompt_cost_usd", Decimal(0)) + found.get("completion_cost_usd", Decimal(0))
+    return total

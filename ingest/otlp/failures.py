@@ -11,8 +11,10 @@ CLASS_REPR = re.compile(r"<class '([^']+)'>")
 
 @cache
 def _rules() -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """Status -> error, and the parts of class names in their order."""
     rows = [(row["match"], row["error_type"]) for row in table("errors.csv")]
-    return {match: name for match, name in rows if match[0].isdigit()}, tuple(row for row in rows if not row[0][0].isdigit())
+    statuses = {match: name for match, name in rows if match[0].isdigit()}
+    return statuses, tuple(row for row in rows if row[0] not in statuses)
 
 
 @lru_cache(4096)

@@ -10,7 +10,8 @@ from ingest.otlp.tokens import Tokens, usage_flags
 from ingest.prices.models import canonical_model
 
 # What the application knows: the outermost span says it best, and a call without it has it from the spans above.
-CONTEXT = ("conversation_id", "user_key", "prompt_name", "prompt_version", "tenant", "team", "feature", "cost_center", "project")
+CONTEXT = ("conversation_id", "user_key", "prompt_name", "prompt_version", "tenant", "team", "feature", "cost_center",
+           "project")
 PLACE = ("service", "environment")
 # What the client of the provider knows: the innermost span says it best.
 ANSWER = ("provider", "request_model", "service_tier", "response_id", "ttft_ms", "finish_reason",
@@ -19,7 +20,7 @@ USAGE_FLAGS = frozenset(("ttl_assumed", "cache_unknown", "partial_usage", "zero_
 
 
 def latest(versions: Iterable[Facts]) -> Facts:
-    """One of several versions of the same span, whichever came first: the later end, the more known fields, the content."""
+    """One of several versions of a span, whichever came first: the later end, the more known fields, the content."""
     return max(versions, key=lambda facts: (facts.ended_us, facts.known, repr(facts)))
 
 
@@ -52,9 +53,11 @@ def inherit(call: Facts, above: Sequence[Facts]) -> Facts:
     """What the call does not say about its context, from the nearest span above that does."""
     if not above:
         return call
-    found = {name: value for name in CONTEXT if getattr(call, name) is None and (value := _first(above, name)) is not None}
+    unsaid = [name for name in CONTEXT if getattr(call, name) is None]
+    found = {name: value for name in unsaid if (value := _first(above, name)) is not None}
     if call.model is None and (named := next((facts for facts in above if facts.model), None)):
-        found |= {"request_model": named.request_model, "model": named.model, "provider": call.provider or named.provider}
+        found |= {"request_model": named.request_model or named.response_model, "model": named.model,
+                  "provider": call.provider or named.provider}
     return msgspec.structs.replace(call, **found) if found else call
 
 
@@ -102,12 +105,13 @@ def _tokens(inner: Sequence[Facts]) -> tuple[Tokens, Facts | None]:
     output = max(with_output, key=lambda facts: (not facts.tokens_estimated, facts.error_type is None), default=None)
     found = Tokens(output_tokens=output.output_tokens if output else None)
     if witness is not None:
-        found.input_tokens, found.convention, found.rule = witness.input_tokens, witness.token_convention, witness.token_rule
+        found.input_tokens = witness.input_tokens
+        found.convention, found.rule = witness.token_convention, witness.token_rule
     ordered = ([witness] if witness is not None else []) + [facts for facts in inner if not facts.tokens_estimated]
-    found.cache_read_tokens, found.cache_write_tokens = _first(ordered, "cache_read_tokens"), _first(ordered, "cache_write_tokens")
-    if found.input_tokens is not None and (found.cache_read_tokens or 0) + (found.cache_write_tokens or 0) > found.input_tokens:
-        assert witness is not None
-        found.cache_read_tokens, found.cache_write_tokens = witness.cache_read_tokens, witness.cache_write_tokens
+    read, write = _first(ordered, "cache_read_tokens"), _first(ordered, "cache_write_tokens")
+    if witness is not None and (read or 0) + (write or 0) > (witness.input_tokens or 0):
+        read, write = witness.cache_read_tokens, witness.cache_write_tokens
+    found.cache_read_tokens, found.cache_write_tokens = read, write
     long = _first(ordered, "cache_write_1h_tokens")
     if long is not None and long <= (found.cache_write_tokens or 0):
         found.cache_write_1h_tokens = long

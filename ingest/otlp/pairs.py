@@ -7,6 +7,7 @@ from ingest.otlp.facts import Facts
 from ingest.otlp.trees import LOCALITY_US, Node
 
 SLACK_US = 1_000  # some emitters have clocks of one millisecond
+MAX_LATE_US, LATE_SHARE = 20_000, 50  # a wrapper may end its span a little before the stream it wraps
 STREAM_SLACK_US = 50_000
 MAX_STREAM_WAIT_US = 3600 * 1_000_000  # how long a program may leave a stream unread
 
@@ -20,11 +21,13 @@ def has_foreign_id(facts: Facts) -> bool:
 
 def _is_uuid(text: str) -> bool:
     last = text[-36:]
-    return len(last) == 36 and all(last[at] == "-" for at in (8, 13, 18, 23))
+    return len(last) == 36 and last[8] == last[13] == last[18] == last[23] == "-"
 
 
 def contains(outer: Facts, inner: Facts) -> bool:
-    return outer.started_us <= inner.started_us + SLACK_US and inner.ended_us <= outer.ended_us + SLACK_US
+    """Whether one time window lies in another, give or take what clocks and callbacks are late."""
+    slack = SLACK_US + min(MAX_LATE_US, (outer.ended_us - outer.started_us) // LATE_SHARE)
+    return outer.started_us <= inner.started_us + slack and inner.ended_us <= outer.ended_us + slack
 
 
 def ordered(a: Facts, b: Facts) -> tuple[Facts, Facts] | None:
@@ -67,7 +70,7 @@ def _counts_agree(a: Facts, b: Facts) -> bool:
 
 
 def _nested_context(a: Node, b: Node) -> bool:
-    """Whether the inner span ran in the context of the outer: at the top of a trace, or below what the outer is below."""
+    """Whether the inner span ran in the outer's context: at the top of a trace, or below what the outer is below."""
     window = ordered(a.facts, b.facts)
     inner, outer = (b, a) if window is not None and window[1] is b.facts else (a, b)
     return inner.orphan or any(above is inner.parent for above in outer.ancestors())
@@ -86,11 +89,11 @@ def candidates(leaves: Iterable[Node]) -> list[tuple[tuple[int, int, int, str, s
 
 
 def _overlapping(nodes: list[Node]) -> list[tuple[tuple[int, int, int, str, str], Node, Node, str]]:
-    nodes.sort(key=lambda node: (node.facts.started_us, node.facts.span_id))
+    nodes.sort(key=lambda node: node.order)
     found = []
     for at, first in enumerate(nodes):
         for second in nodes[at + 1:]:
-            if second.facts.started_us > first.facts.ended_us + SLACK_US:
+            if second.facts.started_us > first.facts.ended_us + SLACK_US + MAX_LATE_US:
                 break
             if second.facts.scope_name == first.facts.scope_name:
                 continue
@@ -137,7 +140,8 @@ def _one_to_one(ranked: Iterable[tuple[bool, int, str, str, Node, Node]]) -> lis
 
 def awaits_end(facts: Facts) -> bool:
     """Whether another span may still tell the usage of this stream."""
-    return facts.emitter.streams == "end_later" and facts.stream_us is None and not facts.has_usage and facts.error_type is None
+    open_stream = facts.stream_us is None and not facts.has_usage and facts.error_type is None
+    return open_stream and facts.emitter.streams == "end_later"
 
 
 def _stream_key(facts: Facts) -> tuple[str | None, str, str | None]:
@@ -147,4 +151,5 @@ def _stream_key(facts: Facts) -> tuple[str | None, str, str | None]:
 def waited_us(request: Facts, end: Facts) -> int | None:
     """How long after the request's span the stream was read; None when the two cannot be one call."""
     wait = end.started_us - (end.stream_us or 0) - request.ended_us
-    return abs(wait) if -STREAM_SLACK_US <= wait <= MAX_STREAM_WAIT_US and end.started_us >= request.started_us else None
+    possible = -STREAM_SLACK_US <= wait <= MAX_STREAM_WAIT_US and end.started_us >= request.started_us
+    return abs(wait) if possible else None

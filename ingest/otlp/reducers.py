@@ -14,15 +14,16 @@ Reducer = Callable[[Any], dict[str, Any]]
 PrefixReducer = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 MAX_TEXT = 256  # a longer text is no id, name or model, so it may be content
+MAX_NUMBER_TEXT = 32
 MAX_ITEMS = 256
 MAX_JSON = 4_000_000
 MAX_REPR = 100_000  # a Python literal costs about ten times as much to parse as JSON
 
 USAGE_CONVENTIONS = ("inclusive", "exclusive", "unmarked")
 # Where a provider's usage object lies inside the texts that carry one; nothing else of them is looked at.
-USAGE_PARTS = frozenset((
-    "usage", "usage_metadata", "usageMetadata", "value", "response", "custom", "openai", "anthropic", "bedrock", "google",
-    "vertex", "azure", "xai", "openrouter"))
+USAGE_NAMES = frozenset(("usage", "usage_metadata", "usageMetadata"))
+USAGE_PARTS = USAGE_NAMES | {
+    "value", "openai", "anthropic", "bedrock", "google", "vertex", "azure", "xai", "openrouter"}
 USAGE_DEPTH = 3
 
 
@@ -63,6 +64,15 @@ def text(key: str) -> Reducer:
     return reduce
 
 
+def short(key: str) -> Reducer:
+    """A number, also one written as text; a long text under a number's name is content."""
+
+    def reduce(value: Any) -> dict[str, Any]:
+        return {key: value} if not isinstance(value, str) or len(value) <= MAX_NUMBER_TEXT else {}
+
+    return reduce
+
+
 def host(key: str) -> Reducer:
     """Only the host of an address: paths and queries carry tokens and content."""
 
@@ -94,7 +104,7 @@ def content(key: str) -> Reducer:
 def messages(key: str) -> Reducer:
     def reduce(value: Any) -> dict[str, Any]:
         # Inside JSON strings a quote is escaped, so `"role"` occurs once per message and never in its text.
-        count = value.count('"role"') if isinstance(value, str) else len(value) if isinstance(value, (list, tuple)) else 0
+        count = value.count('"role"') if isinstance(value, str) else len(value)
         return {f"{key}.length": _length(value), f"{key}.count": count}
 
     return reduce
@@ -117,7 +127,7 @@ def json_fields(key: str, paths: Sequence[str]) -> Reducer:
 
     def reduce(value: Any) -> dict[str, Any]:
         found = parse(value)
-        if not isinstance(found, Mapping):
+        if not isinstance(found, dict):
             return {}
         kept = {name: scalar(_at(found, parts)) for name, parts in split}
         return {name: item for name, item in kept.items() if item is not None}
@@ -125,53 +135,73 @@ def json_fields(key: str, paths: Sequence[str]) -> Reducer:
     return reduce
 
 
-def _usage_paths() -> tuple[list[tuple[str, list[str]]], list[tuple[str, str]]]:
-    rows = table("usage.csv")
-    markers = [(row["path"], row["field"]) for row in rows if row["field"] in USAGE_CONVENTIONS]
-    fields = [(row["field"], row["path"].split(".")) for row in rows if row["field"] not in USAGE_CONVENTIONS]
-    return fields, markers
+def _usage_table() -> tuple[dict[str, tuple[str, int]], dict[str, tuple[int, str]]]:
+    """path -> the field it fills and its precedence; top-level name -> the convention it marks."""
+    rows = list(enumerate(table("usage.csv")))
+    fields = {row["path"]: (row["field"], rank) for rank, row in rows if row["field"] not in USAGE_CONVENTIONS}
+    return fields, {row["path"]: (rank, row["field"]) for rank, row in rows if row["field"] in USAGE_CONVENTIONS}
 
 
-USAGE_FIELDS, USAGE_MARKERS = _usage_paths()
+USAGE_FIELDS, USAGE_MARKERS = _usage_table()
 
 
 def usage(key: str, paths: Sequence[str] = ()) -> Reducer:
-    """The token numbers of a provider's usage object under `key#field`, and the convention its shape tells."""
+    """The token numbers of a provider's usage object under `key#field`, the convention its form tells, and `paths`."""
     named = json_fields(key, paths)
 
     def reduce(value: Any) -> dict[str, Any]:
         found = parse(value)
-        if not isinstance(found, Mapping):
+        if not isinstance(found, dict):
             return {}
-        kept = named(found) if paths else {}
-        for part in _usage_parts(found, USAGE_DEPTH):
-            numbers = _usage_numbers(part)
-            if numbers:
-                kept.update((f"{key}#{name}", number) for name, number in numbers.items())
-                break
-        return kept
+        return (named(found) if paths else {}) | _first_usage(key, _usage_parts(found, USAGE_DEPTH))
 
     return reduce
+
+
+def usage_in_body(key: str) -> Reducer:
+    """The same from a whole answer, where only a part called usage is one: a program's own `total` is not."""
+
+    def reduce(value: Any) -> dict[str, Any]:
+        found = parse(value)
+        parts = [found[name] for name in USAGE_NAMES if name in found] if isinstance(found, dict) else []
+        return _first_usage(key, [part for part in parts if isinstance(part, dict)])
+
+    return reduce
+
+
+def _first_usage(key: str, parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    numbers = next((numbers for part in parts if (numbers := _usage_numbers(part))), {})
+    return {f"{key}#{name}": number for name, number in numbers.items()}
 
 
 def _usage_parts(found: Mapping[str, Any], depth: int) -> Iterable[Mapping[str, Any]]:
     if depth > 0:
         for name, part in found.items():
-            if name in USAGE_PARTS and isinstance(part, Mapping):
+            if name in USAGE_PARTS and isinstance(part, dict):
                 yield from _usage_parts(part, depth - 1)
     yield found
 
 
 def _usage_numbers(part: Mapping[str, Any]) -> dict[str, Any]:
-    numbers: dict[str, Any] = {}
-    for name, path in USAGE_FIELDS:
-        if name not in numbers:
-            value = _at(part, path)
-            if isinstance(value, (int, float)) or (name == "service_tier" and scalar(value)):
-                numbers[name] = value
+    """The first known spelling of every field, and the convention of the form that names it."""
+    best: dict[str, tuple[int, Any]] = {}
+    _gather(part, "", best)
+    numbers = {name: value for name, (_, value) in best.items()}
     if "input" in numbers:
-        numbers["convention"] = next((name for path, name in USAGE_MARKERS if part.get(path) is not None), "unmarked")
+        marked = [USAGE_MARKERS[name] for name, value in part.items() if name in USAGE_MARKERS and value is not None]
+        numbers["convention"] = min(marked)[1] if marked else "unmarked"
     return numbers
+
+
+def _gather(part: Mapping[str, Any], prefix: str, best: dict[str, tuple[int, Any]]) -> None:
+    for name, value in part.items():
+        if isinstance(value, dict):
+            if prefix.count(".") < USAGE_DEPTH:
+                _gather(value, f"{prefix}{name}.", best)
+        elif (known := USAGE_FIELDS.get(prefix + name)) is not None:
+            field, rank = known
+            if isinstance(value, (int, float)) or (field == "service_tier" and scalar(value)):
+                best[field] = min(best.get(field, (rank, value)), (rank, value))
 
 
 def tags(key: str) -> Reducer:
@@ -179,8 +209,10 @@ def tags(key: str) -> Reducer:
 
     def reduce(value: Any) -> dict[str, Any]:
         found = parse(value)
-        named = [item.split(":", 1) for item in found if isinstance(item, str) and ":" in item] if isinstance(found, list) else []
-        return {f"tag.tags.{name.strip()}": text.strip() for name, text in named[:MAX_ITEMS] if len(name) + len(text) <= MAX_TEXT}
+        if not isinstance(found, list):
+            return {}
+        named = [item.split(":", 1) for item in found[:MAX_ITEMS] if isinstance(item, str) and ":" in item]
+        return {f"tag.tags.{name.strip()}": value.strip() for name, value in named if len(name) + len(value) < MAX_TEXT}
 
     return reduce
 
@@ -193,7 +225,7 @@ def documents(key: str) -> Reducer:
         if not isinstance(found, (list, tuple)):
             return {}
         rows = [parse(item) for item in found[:MAX_ITEMS]]
-        return _documents(key, [row if isinstance(row, Mapping) else {} for row in rows])
+        return _documents(key, [row if isinstance(row, dict) else {} for row in rows])
 
     return reduce
 
@@ -215,7 +247,8 @@ def _documents(key: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {f"{key}.count": 0}
     ids = [scalar(row.get("id", row.get("document_id", row.get("chunk_id")))) for row in rows]
     scores = [row.get("score") for row in rows]
-    kept: dict[str, Any] = {f"{key}.count": len(rows), f"{key}.ids": ["" if item is None else str(item) for item in ids]}
+    kept: dict[str, Any] = {f"{key}.count": len(rows)}
+    kept[f"{key}.ids"] = ["" if item is None else str(item) for item in ids]
     if all(isinstance(score, (int, float)) for score in scores):
         kept[f"{key}.scores"] = [float(score) for score in scores if score is not None]
     return kept
@@ -223,12 +256,12 @@ def _documents(key: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def evaluation(key: str) -> Reducer:
     """LangWatch's evaluation, a JSON text in one attribute, under the standard names."""
-    names = {"name": "gen_ai.evaluation.name", "score": "gen_ai.evaluation.score.value", "label": "gen_ai.evaluation.score.label",
-             "evaluation_id": "evaluation.id", "status": "evaluation.status"}
+    names = {"name": "gen_ai.evaluation.name", "score": "gen_ai.evaluation.score.value",
+             "label": "gen_ai.evaluation.score.label", "evaluation_id": "evaluation.id", "status": "evaluation.status"}
 
     def reduce(value: Any) -> dict[str, Any]:
         found = parse(value)
-        if not isinstance(found, Mapping):
+        if not isinstance(found, dict):
             return {}
         kept = {name: scalar(found.get(path)) for path, name in names.items()}
         if isinstance(found.get("passed"), bool) and kept["gen_ai.evaluation.score.label"] is None:
@@ -249,7 +282,7 @@ def _index(rest: str) -> int | None:
 
 def _at(found: Any, path: Sequence[str]) -> Any:
     for name in path:
-        if not isinstance(found, Mapping):
+        if not isinstance(found, dict):
             return None
         found = found.get(name)
     return found

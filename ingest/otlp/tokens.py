@@ -73,7 +73,8 @@ def tokens(counts: Counts, source: Emitter, operation: str | None) -> Tokens:
     output = counts.output
     if given == 0 and not cached:  # an answered call cannot have no input: the counts were not measured
         output = output or None
-        return Tokens(output_tokens=output, reasoning_tokens=counts.reasoning if output else None, flags=("zero_usage",))
+        reasoning = counts.reasoning if output else None
+        return Tokens(output_tokens=output, reasoning_tokens=reasoning, flags=("zero_usage",))
     convention, rule, flags = _convention(counts, read or 0, write or 0, source)
     inclusive = given + cached if convention == "exclusive" else given
     if operation not in EMBEDDINGS:

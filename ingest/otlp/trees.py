@@ -24,6 +24,10 @@ class Node:
     below: list["Node"] = field(default_factory=list)  # inference spans that repeat this one, if it is one
 
     @property
+    def order(self) -> tuple[int, str, str]:
+        return self.facts.started_us, self.facts.trace_id, self.facts.span_id
+
+    @property
     def depth(self) -> int:
         return sum(1 for _ in self.ancestors())
 
@@ -51,7 +55,7 @@ def within_locality(nodes: list[Node]) -> list[list[Node]]:
     """Split where the starts of neighbours are more than a day apart."""
     if len(nodes) == 1:
         return [nodes]
-    nodes.sort(key=lambda node: (node.facts.started_us, node.facts.span_id))
+    nodes.sort(key=lambda node: node.order)
     found = [[nodes[0]]]
     for node in nodes[1:]:
         if node.facts.started_us - found[-1][-1].facts.started_us > LOCALITY_US:
@@ -94,7 +98,7 @@ def _container(orphan: Node, containers: Sequence[Node]) -> Node | None:
 
 
 def _inference_above(node: Node) -> Node | None:
-    """The inference span that this one repeats: the next above it, unless other work or another kind of call lies between."""
+    """The inference span that this one repeats: the next above it, unless other work lies between them."""
     for above in node.ancestors():
         if above.facts.role == "inference":
             same_kind = (above.facts.operation in EMBEDDINGS) == (node.facts.operation in EMBEDDINGS)

@@ -11,7 +11,8 @@ MAX_COUNT = 2**63
 MONEY_STEP = Decimal("0.000000000001")
 USD_PER_TICK = Decimal("0.0000000001")
 TRUTH = {"true": True, "false": False, "1": True, "0": False}
-STREAMING_METHODS = {"ConverseStream": True, "InvokeModelWithResponseStream": True, "Converse": False, "InvokeModel": False}
+STREAMING_METHODS = {
+    "ConverseStream": True, "InvokeModelWithResponseStream": True, "Converse": False, "InvokeModel": False}
 
 
 class Bad:
@@ -99,6 +100,6 @@ def epoch_us(iso: str) -> int | None:
 
 
 CONVERSIONS: dict[str, Callable[[Any], Any]] = {
-    "count": count, "usage": count, "raw_usage": count, "text": text, "user": text, "number": number, "flag": flag,
-    "usd": usd, "usd_ticks": usd_ticks, "first": first, "provider": provider, "model_prefix": model_prefix, "host": host,
-    "streaming_method": streaming_method, "list": strings}
+    "count": count, "usage": count, "raw_usage": count, "usage_in_body": count, "text": text, "user": text,
+    "number": number, "flag": flag, "usd": usd, "usd_ticks": usd_ticks, "first": first, "provider": provider,
+    "model_prefix": model_prefix, "host": host, "streaming_method": streaming_method, "list": strings}

@@ -1,0 +1,226 @@
+"""Spans into the ledger: the closure of what a batch touches is resolved, priced and written again."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+import msgspec
+import polars as pl
+
+from ingest.attribution import Attribution, Services
+from ingest.otlp.attributes import allow_list
+from ingest.otlp.calls import Resolved, resolve
+from ingest.otlp.closure import ClosureKeys, Window, closure
+from ingest.otlp.evaluations import evaluations, retrievals
+from ingest.otlp.facts import Facts, facts
+from ingest.otlp.merge import latest
+from ingest.otlp.span import Span
+
+EPOCH = datetime(1970, 1, 1)
+REBUILD_SPANS = 20_000
+
+# Columns that come straight from the facts of the call or span.
+FACTS = {
+    "service": pl.String, "environment": pl.String, "system": pl.String, "team": pl.String, "feature": pl.String, "tenant": pl.String,
+    "cost_center": pl.String, "project": pl.String, "user_key": pl.String, "conversation_id": pl.String, "prompt_name": pl.String,
+    "prompt_version": pl.String, "operation": pl.String, "provider": pl.String, "region_scope": pl.String, "request_model": pl.String,
+    "response_model": pl.String, "model": pl.String, "service_tier": pl.String, "response_id": pl.String, "input_tokens": pl.Int64,
+    "cache_read_tokens": pl.Int64, "cache_write_tokens": pl.Int64, "cache_write_1h_tokens": pl.Int64, "output_tokens": pl.Int64,
+    "reasoning_tokens": pl.Int64, "tokens_estimated": pl.Boolean, "token_convention": pl.String, "token_rule": pl.String,
+    "ttft_ms": pl.Float64, "finish_reason": pl.String, "error_type": pl.String, "streaming": pl.Boolean, "response_cached": pl.Boolean,
+    "reported_cost_usd": pl.Decimal(24, 12), "tool_name": pl.String, "flags": pl.List(pl.String), "scope_name": pl.String,
+    "scope_version": pl.String, "name": pl.String, "span_id": pl.String}
+RESOLVED = {"role": pl.String, "trace_id": pl.String, "parent_span_id": pl.String, "duplicate_of": pl.String, "dedupe_rule": pl.String,
+            "starts_request": pl.Boolean}
+
+STORED = """
+select s.sent_trace_id, s.span_id, s.sent_parent_span_id, s.name, s.span_kind, s.started_at, s.duration_ms, s.status_code,
+       s.scope_name, s.scope_version, s.attributes, s.load_id, s.rowid, s.role
+from spans s
+"""
+
+
+@dataclass
+class Written:
+    """What a batch did: its spans, how many of them repeat a call, and the starts of all calls that changed."""
+
+    rows: int = 0
+    duplicates: int = 0
+    changed_at: set[datetime] = field(default_factory=set)
+
+    def add(self, other: "Written") -> None:
+        self.rows += other.rows
+        self.duplicates += other.duplicates
+        self.changed_at |= other.changed_at
+
+
+@dataclass
+class _Known:
+    """One version of a span beside its facts: what is stored of it as it is, and where it lies if it is stored."""
+
+    attributes: bytes
+    load_id: int
+    rowid: int | None = None
+    role: str | None = None
+
+
+class SpanLedger:
+    """Writes spans of one ledger. `allow` is what decoders may keep: the table's attributes and those of the rules."""
+
+    def __init__(self, hash_key: bytes, attribution: Attribution) -> None:
+        self.allow = allow_list(hash_key, attribution.attribute_keys)
+        self._attribution = attribution
+
+    def write(self, cursor: duckdb.DuckDBPyConnection, spans: Sequence[Span], load_id: int) -> Written:
+        """Write a batch inside the caller's transaction; rollups of `changed_at` are the caller's to rebuild."""
+        known: dict[int, _Known] = {}
+        batch = [self._read(span, _Known(msgspec.json.encode(span.attributes), load_id), known) for span in spans]
+        batch = [own for own in batch if own.genai]
+        _write_beside(cursor, spans, load_id)
+        return self._settle(cursor, batch, known)
+
+    def rebuild(self, cursor: duckdb.DuckDBPyConnection, services: Collection[str] | None = None) -> Written:
+        """Read stored spans again under the rules, roles and prices of now: all, or those of some services."""
+        where, params = ("", {}) if services is None else ("where list_contains($services, s.service)", {"services": list(services)})
+        # Rows move when they are written again, so spans are found by identity.
+        wanted = cursor.sql(f"select s.sent_trace_id as trace_id, s.span_id as span_id from spans s {where} order by s.started_at",
+                            params=params).pl()
+        written = Written()
+        for part in wanted.iter_slices(REBUILD_SPANS):
+            known: dict[int, _Known] = {}
+            cursor.register("wanted", part)
+            batch = self._fetch(cursor, f"{STORED} join wanted w on w.trace_id = s.sent_trace_id and w.span_id = s.span_id", {}, known)
+            cursor.unregister("wanted")
+            written.add(self._settle(cursor, batch, known))
+        return written
+
+    def _read(self, span: Span, beside: _Known, known: dict[int, _Known]) -> Facts:
+        own = facts(span)
+        if self._attribution.rules or self._attribution.keys:
+            for name, value in self._attribution.of_span(own.service, own.scope_name, span.attributes).items():
+                setattr(own, name, value)
+        known[id(own)] = beside
+        return own
+
+    def _settle(self, cursor: duckdb.DuckDBPyConnection, batch: list[Facts], known: dict[int, _Known]) -> Written:
+        around = closure(batch, lambda keys: self._stored(cursor, keys, known))
+        versions: dict[tuple[str, str], list[Facts]] = defaultdict(list)
+        for own in around:
+            versions[own.trace_id, own.span_id].append(own)
+        unique = {key: found[0] if len(found) == 1 else latest(found) for key, found in versions.items()}
+        beside = {key: known[id(own)] for key, own in unique.items()}
+        settled = resolve(list(unique.values()))
+        services = Services(cursor)
+        for entry in settled:
+            _place(entry.facts, services)
+        stored = [known[id(own)] for own in around if known[id(own)].rowid is not None]
+        if stored:
+            cursor.execute("delete from spans where rowid in (select unnest($rows))", {"rows": [row.rowid for row in stored]})
+        for key, found in versions.items():  # a span that was stored stays with the load that brought it first
+            beside[key].load_id = min(known[id(own)].load_id for own in found)
+        _insert(cursor, settled, beside)
+        new = {(own.trace_id, own.span_id) for own in batch}
+        was_call = {key for key, found in versions.items() if any(known[id(own)].role == "call" for own in found)}
+        return Written(
+            rows=len(new),
+            duplicates=sum(entry.role == "duplicate" and (entry.facts.trace_id, entry.facts.span_id) in new for entry in settled),
+            changed_at={_time(entry.facts.started_us) for entry in settled
+                        if entry.role == "call" or (entry.facts.trace_id, entry.facts.span_id) in was_call})
+
+    def _stored(self, cursor: duckdb.DuckDBPyConnection, keys: ClosureKeys, known: dict[int, _Known]) -> list[Facts]:
+        """Stored spans of the traces, response ids and windows; the bounds on time let zone maps prune."""
+        cursor.register("wanted_traces", pl.DataFrame({"trace_id": list(keys.trace_ids)}, schema={"trace_id": pl.String}))
+        cursor.register("wanted_ids", pl.DataFrame({"response_id": list(keys.response_ids)}, schema={"response_id": pl.String}))
+        cursor.register("wanted_windows", _disjoint(keys.windows))
+        found = self._fetch(cursor, f"""
+            with near as (select s.rowid as row, s.* from spans s where s.started_at between $from and $until),
+            hits as (
+                select n.row from near n semi join wanted_traces w on w.trace_id = n.sent_trace_id
+                union select n.row from near n semi join wanted_ids w on w.response_id = n.response_id
+                union select n.row from (select m.row, coalesce(m.service, '') as service, m.started_at,
+                                                m.started_at + to_microseconds(cast(m.duration_ms * 1000 as bigint)) as ended_at
+                                         from near m where m.role in ('call', 'duplicate', 'wrapper')) n
+                      asof join wanted_windows w on w.service = n.service and n.ended_at >= w.started_at
+                      where w.ended_at >= n.started_at)
+            {STORED} where s.rowid in (select h.row from hits h)""",
+            {"from": _time(keys.from_us), "until": _time(keys.until_us)}, known)
+        for name in ("wanted_traces", "wanted_ids", "wanted_windows"):
+            cursor.unregister(name)
+        return found
+
+    def _fetch(self, cursor: duckdb.DuckDBPyConnection, sql: str, params: dict[str, Any], known: dict[int, _Known]) -> list[Facts]:
+        found = []
+        for (trace_id, span_id, parent, name, kind, started_at, duration_ms, status_code, scope_name, scope_version, attributes,
+             load_id, rowid, role) in cursor.execute(sql, params).fetchall():
+            started_us = round((started_at - EPOCH) / timedelta(microseconds=1))
+            span = Span(trace_id, span_id, parent, name, kind, started_us, started_us + round(duration_ms * 1000), status_code,
+                        scope_name, scope_version, msgspec.json.decode(attributes))
+            found.append(self._read(span, _Known(attributes.encode(), load_id, rowid, role), known))
+        return found
+
+
+def _place(found: Facts, services: Services) -> None:
+    """System, team and cost centre by the register, where no rule and no attribute named them."""
+    named = {"system": found.system, "team": services.team_of(found.system)} if found.system else \
+        services.of(found.service, _time(found.started_us))
+    for name, value in named.items():
+        if getattr(found, name) is None:
+            setattr(found, name, value)
+
+
+def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], beside: dict[tuple[str, str], _Known]) -> None:
+    own = [entry.facts for entry in settled]
+    known = [beside[found.trace_id, found.span_id] for found in own]
+    columns = {name: pl.Series(name, [getattr(found, name) for found in own], kind) for name, kind in FACTS.items()}
+    columns |= {name: pl.Series(name, [getattr(entry, name) for entry in settled], kind) for name, kind in RESOLVED.items()}
+    columns |= {
+        "started_at": pl.Series([found.started_us for found in own], dtype=pl.Int64).cast(pl.Datetime("us")),
+        "duration_ms": pl.Series([(found.ended_us - found.started_us) / 1000 for found in own], dtype=pl.Float64),
+        "span_kind": pl.Series([found.kind for found in own], dtype=pl.Int32),
+        "status_code": pl.Series([found.status_code for found in own], dtype=pl.Int32),
+        "sent_trace_id": pl.Series([found.trace_id for found in own], dtype=pl.String),
+        "sent_parent_span_id": pl.Series([found.parent_span_id for found in own], dtype=pl.String),
+        "attributes": pl.Series([row.attributes.decode() for row in known], dtype=pl.String),
+        "load_id": pl.Series([row.load_id for row in known], dtype=pl.Int64)}
+    cursor.register("settled", pl.DataFrame(columns))
+    cursor.execute("create or replace temp table batch as select * from settled")
+    cursor.unregister("settled")
+    cursor.execute("create or replace temp table priced as select * from price_calls((select * from batch where role = 'call'))")
+    cursor.execute("""
+        insert into spans by name
+        select b.* exclude (flags), list_concat(b.flags, coalesce(p.price_flags, [])) as flags, p.cost_usd, p.cost_status,
+               p.cost_low_usd, p.cost_high_usd, p.price_source
+        from batch b left join priced p on p.trace_id = b.trace_id and p.span_id = b.span_id and b.role = 'call'""")
+
+
+def _write_beside(cursor: duckdb.DuckDBPyConnection, spans: Sequence[Span], load_id: int) -> None:
+    """Evaluations and retrieved documents that spans carry; the same span sent again replaces its own."""
+    for table, rows in (("evaluations", [row for span in spans for row in evaluations(span)]),
+                        ("retrievals", [row for span in spans for row in retrievals(span)])):
+        if rows:
+            keys = ("evaluation_id",) if table == "evaluations" else ("trace_id", "span_id", "rank")
+            frame = pl.DataFrame(rows, infer_schema_length=None).unique(keys, keep="last").with_columns(pl.lit(load_id).alias("load_id"))
+            cursor.register("beside", frame)
+            same = " and ".join(f"t.{key} = b.{key}" for key in keys)
+            cursor.execute(f"delete from {table} t using beside b where {same}")
+            cursor.execute(f"insert into {table} by name select * from beside")
+            cursor.unregister("beside")
+
+
+def _disjoint(windows: Iterable[Window]) -> pl.DataFrame:
+    """Windows of each service merged where they overlap, so that a stored span meets at most one."""
+    merged: list[tuple[str, int, int]] = []
+    for service, started_us, ended_us in sorted((window.service or "", window.started_us, window.ended_us) for window in windows):
+        if merged and merged[-1][0] == service and started_us <= merged[-1][2]:
+            merged[-1] = (service, merged[-1][1], max(merged[-1][2], ended_us))
+        else:
+            merged.append((service, started_us, ended_us))
+    frame = pl.DataFrame(merged, orient="row", schema={"service": pl.String, "started_at": pl.Int64, "ended_at": pl.Int64})
+    return frame.with_columns(pl.col("started_at", "ended_at").cast(pl.Datetime("us")))
+
+
+def _time(us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=us)

@@ -295,3 +295,100 @@ create table if not exists events (
 );
 
 create table if not exists ledger_meta (key varchar primary key, value varchar);
+
+-- ---------------------------------------------------------------- finding a price
+
+-- Under which name of the price book the model of a call is priced; NULL where nothing knows it.
+create table if not exists price_names (provider varchar, model varchar, priced_as varchar);
+
+-- The newest record of each key of a source; a key that its source withdrew has no price.
+create or replace view price_book as
+select p.*, starts_with(p.source, 'genai-prices ') as packaged
+from prices p
+qualify row_number() over (partition by p.provider, p.model, p.region_scope, p.service_tier, p.min_context_tokens, p.token_class, p.kind,
+                                        p.valid_from, starts_with(p.source, 'genai-prices ') order by p.recorded_at desc) = 1
+    and p.usd_per_million is not null;
+
+-- The prices of every class in USD per million tokens, as a struct, for rows (id, at, provider, model, region_scope,
+-- service_tier, context_tokens): the exact row of the user's file, the exact packaged row, then any region, then the
+-- standard tier; contract before list. A row with min_context_tokens holds for requests with more input than that.
+create or replace macro price_of(wanted) as table (
+    with asked as (
+        select w.id, w.at, w.provider, coalesce(n.priced_as, w.model) as model, coalesce(w.region_scope, 'any') as region_scope,
+               case when w.service_tier in ('batch', 'flex', 'priority') then w.service_tier else 'standard' end as service_tier,
+               coalesce(w.context_tokens, 0) as context_tokens
+        from query_table(wanted) w left join price_names n on n.provider = w.provider and n.model = w.model
+    ), cards as materialized (
+        select k.provider as asked_provider, k.model as asked_model, k.region_scope as asked_region, k.service_tier as asked_tier, b.*,
+               b.service_tier <> k.service_tier as is_tier_fallback,
+               row_number() over (partition by k.provider, k.model, k.region_scope, k.service_tier
+                                  order by b.service_tier <> k.service_tier, b.region_scope <> k.region_scope, b.kind <> 'contract', b.packaged,
+                                           b.min_context_tokens desc, b.recorded_at desc, b.valid_from desc) as preference
+        from (select distinct a.provider, a.model, a.region_scope, a.service_tier from asked a) k
+        join price_book b on b.provider = k.provider and b.model = k.model and b.region_scope in (k.region_scope, 'any')
+                         and b.service_tier in (k.service_tier, 'standard') and b.kind in ('contract', 'list')
+    )
+    select a.id,
+           {'uncached_input': min_by(c.usd_per_million, c.preference) filter (c.token_class = 'uncached_input'),
+            'cache_read': min_by(c.usd_per_million, c.preference) filter (c.token_class = 'cache_read'),
+            'cache_write_5m': min_by(c.usd_per_million, c.preference) filter (c.token_class = 'cache_write_5m'),
+            'cache_write_1h': min_by(c.usd_per_million, c.preference) filter (c.token_class = 'cache_write_1h'),
+            'output': min_by(c.usd_per_million, c.preference) filter (c.token_class = 'output')} as price,
+           min_by(c.is_tier_fallback, c.preference) filter (c.token_class = 'uncached_input') as is_tier_fallback,
+           min_by(concat(c.kind, ': ', c.source), c.preference) filter (c.token_class = 'uncached_input') as price_source
+    from asked a
+    join cards c on c.asked_provider = a.provider and c.asked_model = a.model and c.asked_region = a.region_scope
+                and c.asked_tier = a.service_tier and c.valid_from <= a.at and (c.valid_to is null or a.at < c.valid_to)
+                and (c.min_context_tokens = 0 or a.context_tokens > c.min_context_tokens)
+    group by a.id
+);
+
+-- What tokens of known classes cost: USD at 12 decimals, NULL where a needed price is missing. A provider without a
+-- price of its own for cached tokens bills them as input, one without a price for 1-hour writes as 5-minute writes.
+create or replace macro cost_usd(uncached, cache_read, write_5m, write_1h, output, price) as
+    cast((coalesce(uncached, 0) * price.uncached_input
+        + case when coalesce(cache_read, 0) = 0 then 0 else cache_read * coalesce(price.cache_read, price.uncached_input) end
+        + case when coalesce(write_5m, 0) = 0 then 0 else write_5m * coalesce(price.cache_write_5m, price.uncached_input) end
+        + case when coalesce(write_1h, 0) = 0 then 0
+               else write_1h * coalesce(price.cache_write_1h, price.cache_write_5m, price.uncached_input) end
+        + case when coalesce(output, 0) = 0 then 0 else output * price.output end) * 0.000001 as decimal(24,12));
+
+-- The cost of calls: `batch` names a table with an id, the columns of `calls` and scope_name. Where nobody knows whether the
+-- input contains the cached tokens, a call costs something between the one reading and the other.
+create or replace macro price_calls(batch) as table (
+    with wanted as (
+        select b.id, b.started_at as at, b.provider, b.model, b.region_scope, b.service_tier, b.input_tokens as context_tokens
+        from query_table(batch) b
+    ), c as (
+        select b.*, p.price, p.is_tier_fallback, p.price_source as found_source,
+               b.input_tokens is not null or b.output_tokens is not null as has_usage,
+               coalesce(b.cache_read_tokens, 0) as read, coalesce(b.cache_write_tokens, 0) as written,
+               coalesce(b.cache_write_1h_tokens, 0) as write_1h
+        from query_table(batch) b left join price_of('wanted') p on p.id = b.id
+    ), estimate as (
+        select c.*, cost_usd(c.input_tokens - c.read - c.written, c.read, c.written - c.write_1h, c.write_1h, c.output_tokens, c.price) as low,
+               cost_usd(c.input_tokens, c.read, c.written - c.write_1h, c.write_1h, c.output_tokens, c.price) as high
+        from c
+    ), judged as (
+        select e.*, case
+                   when e.response_cached then 'non_billable'
+                   when not e.has_usage and e.error_type is not null and e.error_type not in ('cancelled', 'timeout', 'connection')
+                       then 'non_billable'
+                   when (not e.has_usage or e.low is null) and e.reported_cost_usd is not null then 'reported_only'
+                   when not e.has_usage then 'no_usage'
+                   when e.low is null then 'unpriced_model'
+                   when e.token_convention = 'unknown' and e.read + e.written > 0 then 'convention_unknown'
+                   when e.tokens_estimated then 'estimated'
+                   else 'priced' end as status
+        from estimate e
+    )
+    select j.id, j.status as cost_status,
+           case j.status when 'non_billable' then 0 when 'reported_only' then j.reported_cost_usd
+                         when 'priced' then j.low when 'estimated' then j.low end as cost_usd,
+           case when j.status = 'convention_unknown' then greatest(j.low, 0) end as cost_low_usd,
+           case when j.status = 'convention_unknown' then j.high end as cost_high_usd,
+           case when j.status in ('priced', 'estimated', 'convention_unknown') then j.found_source
+                when j.status = 'reported_only' then concat('reported: ', j.scope_name) end as price_source,
+           case when j.is_tier_fallback and j.status in ('priced', 'estimated', 'convention_unknown') then ['tier_fallback'] else [] end as price_flags
+    from judged j
+);

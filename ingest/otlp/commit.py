@@ -18,6 +18,7 @@ from ingest.otlp.evaluations import evaluations, retrievals
 from ingest.otlp.facts import Facts, facts
 from ingest.otlp.merge import latest
 from ingest.otlp.span import Span
+from ingest.prices.book import name_models
 
 EPOCH = datetime(1970, 1, 1)
 REBUILD_SPANS = 20_000
@@ -186,14 +187,15 @@ def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], besi
         "attributes": pl.Series([row.attributes.decode() for row in known], dtype=pl.String),
         "load_id": pl.Series([row.load_id for row in known], dtype=pl.Int64)}
     cursor.register("settled", pl.DataFrame(columns))
-    cursor.execute("create or replace temp table batch as select * from settled")
+    cursor.execute("create or replace temp table batch as select row_number() over () as id, * from settled")
     cursor.unregister("settled")
-    cursor.execute("create or replace temp table priced as select * from price_calls((select * from batch where role = 'call'))")
+    cursor.execute("create or replace temp table called as select * from batch where role = 'call'")
+    name_models(cursor, "called")
     cursor.execute("""
         insert into spans by name
-        select b.* exclude (flags), list_concat(b.flags, coalesce(p.price_flags, [])) as flags, p.cost_usd, p.cost_status,
+        select b.* exclude (id, flags), list_concat(b.flags, coalesce(p.price_flags, [])) as flags, p.cost_usd, p.cost_status,
                p.cost_low_usd, p.cost_high_usd, p.price_source
-        from batch b left join priced p on p.trace_id = b.trace_id and p.span_id = b.span_id and b.role = 'call'""")
+        from batch b left join price_calls('called') p on p.id = b.id""")
 
 
 def _write_beside(cursor: duckdb.DuckDBPyConnection, spans: Sequence[Span], load_id: int) -> None:

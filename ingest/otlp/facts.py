@@ -52,6 +52,7 @@ class Facts(msgspec.Struct, gc=False, kw_only=True):
     stream_us: int | None = None
     service: str | None = None
     environment: str = "default"
+    system: str | None = None
     team: str | None = None
     feature: str | None = None
     tenant: str | None = None

@@ -10,7 +10,7 @@ from ingest.otlp.tokens import Tokens, usage_flags
 from ingest.prices.models import canonical_model
 
 # What the application knows: the outermost span says it best, and a call without it has it from the spans above.
-CONTEXT = ("conversation_id", "user_key", "prompt_name", "prompt_version", "tenant", "team", "feature", "cost_center",
+CONTEXT = ("conversation_id", "user_key", "prompt_name", "prompt_version", "tenant", "system", "team", "feature", "cost_center",
            "project")
 PLACE = ("service", "environment")
 # What the client of the provider knows: the innermost span says it best.

@@ -54,7 +54,22 @@ def ensure_book(cursor: duckdb.DuckDBPyConnection, user_prices: pl.DataFrame | P
     content_hash = _user_hash(user_prices)
     if known.get("user_prices", "") != content_hash:
         appended += _extend(cursor, _user_frame(user_prices), "user_prices", content_hash)
+    if appended:
+        cursor.execute("delete from price_names")
     return appended
+
+
+def name_models(cursor: duckdb.DuckDBPyConnection, batch: str) -> None:
+    """Note in `price_names` how the book calls the models of table `batch` that it has not seen before."""
+    pairs = cursor.execute(f"""
+        select distinct b.provider, b.model from {batch} b anti join price_names n on n.provider = b.provider and n.model = b.model
+        where b.provider is not null and b.model is not null""").fetchall()
+    if pairs:
+        from ingest.prices.match import match_models  # brings all packaged prices with it
+
+        known = cursor.execute("select distinct b.provider, b.model from price_book b where not b.packaged").fetchall()
+        names = match_models(pairs, known=frozenset(known))
+        cursor.executemany("insert into price_names values (?, ?, ?)", [(*pair, names.get(pair)) for pair in pairs])
 
 
 def _extend(cursor: duckdb.DuckDBPyConnection, frame: pl.DataFrame, key: str, content_hash: str) -> int:

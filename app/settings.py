@@ -28,6 +28,7 @@ class AttributionRule(msgspec.Struct, forbid_unknown_fields=True):
     provider: str | None = None
     project: str | None = None
     account: str | None = None
+    sub_account: str | None = None
     api_key: str | None = None
     tags: dict[str, str] = {}
 

@@ -11,7 +11,7 @@ import duckdb
 DIMENSIONS = ("system", "team", "feature", "tenant", "cost_center", "project", "environment")
 # What a rule may look at, on spans and on charges; the value may hold `*`.
 SPAN_KEYS = ("service", "scope")
-CHARGE_KEYS = ("provider", "project", "account", "api_key")
+CHARGE_KEYS = ("provider", "project", "account", "sub_account", "api_key")
 
 
 @dataclass(frozen=True)

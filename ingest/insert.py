@@ -17,6 +17,10 @@ from ingest.prices.models import canonical_model
 from ingest.table import RowReject
 
 OPEN_START = datetime(1970, 1, 1)
+# What a rule may know of a billing line, and the columns that say it.
+CHARGE_COLUMNS = {"provider": "provider", "project": "project", "account": "billing_account_id", "sub_account": "sub_account_id",
+                  "api_key": "api_key_id"}
+OWNER = [*CHARGE_COLUMNS.values(), "tags"]
 # Columns of a register or record row that do not belong to what it says.
 BOOKKEEPING = ("load_id", "valid_from", "valid_to", "source")
 
@@ -119,16 +123,23 @@ def _as_bill(frame: pl.DataFrame, collector: Collector, attribution: Attribution
 
 
 def _attributed(frame: pl.DataFrame, attribution: Attribution) -> pl.DataFrame:
-    if not attribution.rules:
-        return frame
-    columns = {"provider": "provider", "project": "project", "account": "billing_account_id", "api_key": "api_key_id"}
-    found = []
-    for row in frame.iter_rows(named=True):
-        facts = {key: row.get(column) for key, column in columns.items()}
-        found.append(attribution.of_charge(facts, json.loads(row["tags"]) if row.get("tags") else {}))
-    return frame.with_columns(
-        [pl.Series(name, [known.get(name) for known in found], pl.String) for name in ("system", "team")]
-        + [pl.Series("project", [known.get("project", row) for known, row in zip(found, frame["project"], strict=True)], pl.String)])
+    """The frame with the system and team of every line; one look at the rules for each distinct owner."""
+    frame = frame.with_columns([pl.lit(None, pl.String).alias(name) for name in OWNER if name not in frame.columns])
+    owners = frame.select(OWNER).unique().rows(named=True)
+    found = [attribution.of_charge({key: owner[name] for key, name in CHARGE_COLUMNS.items()}, json.loads(owner["tags"] or "{}"))
+             for owner in owners]
+    named = [{**owner, **{name: known.get(name) for name in ("system", "team")}} for owner, known in zip(owners, found, strict=True)]
+    schema = {**dict.fromkeys(OWNER, pl.String), "system": pl.String, "team": pl.String}
+    return frame.drop("system", "team", strict=False).join(pl.DataFrame(named, schema), on=OWNER, how="left", nulls_equal=True)
+
+
+def attribute_again(cursor: duckdb.DuckDBPyConnection, attribution: Attribution) -> None:
+    """Give every stored billing line the system and team that the rules of now name."""
+    owners = cursor.sql(f"select distinct {', '.join(OWNER)} from charges").pl()
+    cursor.register("owners", _attributed(owners, attribution))
+    same = " and ".join(f"charges.{name} is not distinct from o.{name}" for name in OWNER)
+    cursor.execute(f"update charges set system = o.system, team = o.team from owners o where {same}")
+    cursor.unregister("owners")
 
 
 def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, frame: pl.DataFrame,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from ingest.errors import SpanledgerError, UnknownFormat
 from ingest.insert import Run
 from ingest.otlp import files as otlp_files
 from ingest.otlp.commit import SpanLedger, Written
+from ingest.otlp.span import Reject, Span
 from ingest.probe import probe
 from ingest.prices.book import ensure_book
 from ingest.store import Store
@@ -26,8 +28,9 @@ from ingest.table import RowReject, stage
 Status = Literal["loaded", "partial", "already loaded", "failed"]
 OTLP = "otlp"
 
-# Spans of a file that are decoded before the writer's lock is taken; longer files go on decoding inside it.
-DECODED_AHEAD = 200_000
+SPANS_PER_INSERT = 20_000
+# Inserts of a file that are decoded before the writer's lock is taken; longer files go on decoding inside it.
+DECODED_AHEAD = 10
 
 
 @dataclass
@@ -95,6 +98,16 @@ class Loader:
             outcomes.append(outcome)
         return outcomes
 
+    def rebuild(self) -> int:
+        """Apply the rules, roles and prices of now to every stored span and billing line; the number of spans."""
+        with self.store.transaction() as cursor:
+            ensure_book(cursor, self.user_prices)
+            insert.attribute_again(cursor, self.attribution)
+            written = SpanLedger(self.hash_key, self.attribution).rebuild(cursor)
+            rollup.rebuild_all(cursor)
+            event(cursor, "rebuild", self.clock(), {"spans": written.rows})
+        return written.rows
+
     def _known(self, hashes: Iterable[str]) -> dict[str, int]:
         rows = self.store.query("select l.content_hash as content_hash, max(l.id) as id from loads l "
                                 "where l.status in ('loaded', 'partial') and list_contains($hashes, l.content_hash) group by 1",
@@ -116,8 +129,8 @@ class Loader:
 
     def _load_spans(self, source: "Source", run: Run, spans: SpanLedger, started_at: datetime) -> Outcome:
         outcome = Outcome(source.name, "loaded", OTLP)
-        batches = otlp_files.read_spans(source.path, spans.allow)
-        ahead = list(_take(batches, DECODED_AHEAD))
+        batches = _large(otlp_files.read_spans(source.path, spans.allow))
+        ahead = list(islice(batches, DECODED_AHEAD))
         with self.store.transaction() as cursor:
             load_id, written = run.next_id(cursor), Written()
             for batch, rejects in (*ahead, *batches):
@@ -167,8 +180,13 @@ def record(cursor: duckdb.DuckDBPyConnection, source: Source, started_at: dateti
         load_id, outcome.collector, source.name, source.sha256, started_at, finished_at, outcome.rows, outcome.rejected,
         outcome.status, outcome.message, json.dumps(slice) if slice else None])
     insert.rejects(cursor, load_id, source.name, outcome.rejects)
-    detail = {"load_id": load_id, "path": source.name, "rows": outcome.rows, "rejected": outcome.rejected, "status": outcome.status}
-    cursor.execute("""insert into events values (cast(uuid() as varchar), ?, 'load', ?)""", [finished_at, json.dumps(detail)])
+    event(cursor, "load", finished_at, {"load_id": load_id, "path": source.name, "rows": outcome.rows, "rejected": outcome.rejected,
+                                        "status": outcome.status})
+
+
+def event(cursor: duckdb.DuckDBPyConnection, kind: str, at: datetime, detail: dict[str, Any]) -> None:
+    """Add to the audit trail."""
+    cursor.execute("insert into events values (cast(uuid() as varchar), ?, ?, ?)", [at, kind, json.dumps(detail)])
 
 
 def find_files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
@@ -197,10 +215,15 @@ def _load_order(source: Source) -> tuple[int, str]:
     return (0 if is_records else 1, source.name)
 
 
-def _take(batches: Iterator[tuple[list[Any], list[Any]]], spans: int) -> Iterator[tuple[list[Any], list[Any]]]:
-    taken = 0
-    for batch in batches:
-        yield batch
-        taken += len(batch[0])
-        if taken >= spans:
-            return
+def _large(batches: Iterator[tuple[list[Span], list[Reject]]]) -> Iterator[tuple[list[Span], list[Reject]]]:
+    """The messages of a file together, until they are worth an insert: exporters write a few spans each."""
+    spans: list[Span] = []
+    rejects: list[Reject] = []
+    for more, broken in batches:
+        spans += more
+        rejects += broken
+        if len(spans) >= SPANS_PER_INSERT:
+            yield spans, rejects
+            spans, rejects = [], []
+    if spans or rejects:
+        yield spans, rejects

@@ -75,3 +75,10 @@ def rebuild(cursor: duckdb.DuckDBPyConnection, changed: Collection[datetime]) ->
         select cast(started_at as date) as day, {SIGNAL_KEYS}, signal, bin, count(*) as n from signals group by all""",
         {"start": days[0], "end": days[-1] + timedelta(days=1)})
 
+
+def rebuild_all(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Rebuild both rollups from all calls."""
+    cursor.execute("delete from usage_hour")
+    cursor.execute("delete from signal_day")
+    days = cursor.execute("select distinct date_trunc('hour', c.started_at) from calls c").fetchall()
+    rebuild(cursor, [row[0] for row in days])

@@ -16,12 +16,14 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from app import settings
+from app import quantities, settings
 from app.ledger import LocalLedger, RemoteLedger, open_ledger
 from ingest.errors import SpanledgerError
 from ingest.load import Outcome, find_files
 from metrics import coverage, scorecard
 from metrics.filters import DIMENSIONS, Period, PeriodError, Scope, default_period
+from metrics.kpi import KpiResult
+from metrics.kpi import kpis as kpis_by_id
 
 FAILED, SOME_REJECTED = 1, 3
 DEMO_LEDGER = "spanledger-demo.duckdb"
@@ -116,7 +118,7 @@ def kpis(period: PeriodText = None,
     for heading in ("KPI", "Value", "Interval", "Target", "Change", "Evidence", "Status"):
         table.add_column(heading, justify="right" if heading == "Value" else "left", overflow="fold")
     for result in results:
-        table.add_row(*scorecard.words(result))
+        table.add_row(*_words(result))
     out.print(table)
 
 
@@ -200,6 +202,18 @@ def _dimensions(texts: list[str]) -> dict[str, str]:
     if unknown := sorted(set(chosen) - set(DIMENSIONS)):
         raise SpanledgerError(f"{', '.join(unknown)} is no dimension", f"Use one of {', '.join(DIMENSIONS)}")
     return chosen
+
+
+def _words(result: KpiResult) -> tuple[str, ...]:
+    """Title, value, interval, target, change, evidence and status of one KPI."""
+    title = kpis_by_id()[result.metric_id].title
+    if result.value is None:
+        return title, quantities.UNKNOWN, "", "", "", result.note, result.status
+    interval = quantities.interval(result.interval_low, result.interval_high, result.unit) if result.interval_low is not None else ""
+    return (title, quantities.quantity(result.value, result.unit), interval,
+            quantities.target_words(result.target, result.direction, result.unit),
+            quantities.change_words(result.previous_value, result.value, result.unit, is_supported=bool(result.is_changed)),
+            " · ".join(filter(None, [f"n {result.n:,}" if result.n is not None else "", result.note])), result.status)
 
 
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:

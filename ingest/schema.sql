@@ -392,3 +392,13 @@ create or replace macro price_calls(batch) as table (
            case when j.is_tier_fallback and j.status in ('priced', 'estimated', 'convention_unknown') then ['tier_fallback'] else [] end as price_flags
     from judged j
 );
+
+-- ---------------------------------------------------------------- billing lines as pages and KPIs read them
+
+-- The lines of AI services, with the team of the system that a rule named: the register knows it where the rule does not.
+create or replace view ai_charges as
+select c.* exclude (team), coalesce(c.team, s.team) as team
+from charges c
+left join systems s on s.system_id = c.system and s.valid_from <= c.charge_period_start
+                   and (s.valid_to is null or c.charge_period_start < s.valid_to)
+where c.service_category = 'AI and Machine Learning' or c.token_class is not null or c.model is not null;

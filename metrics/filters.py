@@ -95,6 +95,9 @@ class Scope:
     def with_period(self, period: Period) -> "Scope":
         return replace(self, period=period)
 
+    def with_dimensions(self, dimensions: Mapping[str, str]) -> "Scope":
+        return replace(self, dimensions=dimensions)
+
     def where(self, time: str, only: tuple[str, ...] = DIMENSIONS, prefix: str = "") -> tuple[str, dict[str, Any]]:
         """A condition over a time column and the dimensions that the table has, with its parameters."""
         terms = [f"{prefix}{time} >= $start", f"{prefix}{time} < $end"]

@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -35,6 +35,7 @@ class Measurement:
     interval: tuple[float, float] | None = None
     interval_method: str | None = None
     is_census_range: bool = False  # the interval is a range of what is not known, not of sampling
+    samples: Mapping[str, Sequence[float]] = field(default_factory=dict)  # what a comparison of two windows needs
     coverage: float | None = None
     exclusions: Mapping[str, int] = field(default_factory=dict)
     state: State | None = None  # set where the data say more than the general rules do
@@ -58,6 +59,7 @@ class Kpi:
     definition: str
     dimensions: tuple[str, ...]  # what it can be filtered and broken down by
     measure: Callable[[Engine, Scope], Measurement]
+    is_changed: Callable[[Measurement, Measurement], bool]  # whether the window before and this one truly differ
     version: int = 1
 
 
@@ -95,13 +97,14 @@ class KpiResult:
     evidence: Evidence | None
     target: float | str | None
     direction: str | None
+    amber_margin: float | None
     status: Status
     state: State
     freshness: datetime | None
     note: str
     target_set_by: str | None = None
     previous_value: float | None = None
-    change: str = ""  # "rose 0.9 pp", "fell 12 %", "no clear change"; empty when there is nothing to compare
+    is_changed: bool | None = None  # whether the evidence supports a change; None when there is nothing to compare
 
 
 @cache

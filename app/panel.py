@@ -1,0 +1,59 @@
+"""A chart as pages show it: the finding as its title, a table behind a switch, a download, and words for who cannot see it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+import streamlit as st
+
+from app.theme import Mode
+
+ROW_PX = 30
+CONFIG = {"displayModeBar": False, "scrollZoom": False}
+
+
+def mode() -> Mode:
+    """Light or dark, as the reader's browser shows the app."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def chart(finding: str, figure: go.Figure, rows: pl.DataFrame, key: str, note: str = "", has_switch: bool = True) -> None:
+    """A bordered card with a figure; `finding` is its title and what a screen reader says instead of the picture."""
+    with st.container(border=True, height="stretch", key=f"{key}_card", gap="xsmall"):
+        shown = ":material/bar_chart:"
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{escape(finding)}**", width="stretch")
+            if has_switch:
+                shown = st.segmented_control("Show as", [":material/bar_chart:", ":material/table_rows:"], default=shown, required=True,
+                                             key=f"{key}_as", label_visibility="collapsed") or shown
+            _download(rows, key)
+        if shown == ":material/bar_chart:":
+            st.plotly_chart(figure, theme=None, config=CONFIG, key=key, alt=finding)
+        else:
+            st.dataframe(rows, hide_index=True, height=int(figure.layout.height), placeholder="—", key=f"{key}_rows", alt=finding)
+        if note:
+            st.caption(escape(note))
+
+
+def table(finding: str, rows: pl.DataFrame, key: str, columns: Mapping[str, Any], most: int = 12, note: str = "") -> None:
+    """A bordered card with a table of as many rows as there are, up to `most` before it scrolls."""
+    with st.container(border=True, key=f"{key}_card", gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{escape(finding)}**", width="stretch")
+            _download(rows, key)
+        st.dataframe(rows, hide_index=True, row_height=ROW_PX, height=ROW_PX * (min(rows.height, most) + 1) + 2, placeholder="—",
+                     column_config=dict(columns), column_order=list(columns), key=key, alt=finding)
+        if note:
+            st.caption(escape(note))
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: a dollar would start a formula, a bracket a link."""
+    return "".join(f"\\{character}" if character in r"\`*_{}[]()#+!|$~<>:" else character for character in text)
+
+
+def _download(rows: pl.DataFrame, key: str) -> None:
+    nested = [name for name, kind in rows.schema.items() if kind.is_nested()]
+    st.download_button("CSV", data=lambda: rows.drop(nested).write_csv(), file_name=f"{key}.csv", mime="text/csv", type="tertiary",
+                       icon=":material/download:", on_click="ignore", key=f"{key}_csv", help="The rows behind this, as CSV")

@@ -1,0 +1,102 @@
+"""KPI 6, cost per 1,000 requests: the bill over requests, or an estimate from traces where no bill can tell."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from metrics import spend
+from metrics.engines import Engine
+from metrics.filters import Period, Scope
+from metrics.kpi import Evidence, Kpi, Measurement
+
+DIMENSIONS = ("system", "team", "environment")
+RESAMPLES = 4000
+
+BY_DAY = """
+select cast(u.hour as date) as day, cast(sum(u.requests) as bigint) as requests, cast(sum(u.calls) as bigint) as calls,
+       cast(sum(u.unpriced_calls) as bigint) as unpriced_calls, sum(u.cost_usd) as cost_usd
+from usage_hour u where {where} group by 1 order by 1
+"""
+
+CHARGES = """
+select c.charge_period_start as day, c.provider as provider, c.model as model, c.token_class as token_class, c.charge_category as charge_category,
+       c.system as system, c.usd_effective_cost as usd_effective_cost, c.charge_description as charge_description, c.invoice_id as invoice_id
+from ai_charges c where {where} and c.provisional is not true order by c.usd_effective_cost desc
+"""
+
+CALLS = """
+select c.started_at as started_at, c.system as system, c.model as model, c.input_tokens as input_tokens, c.output_tokens as output_tokens,
+       c.cost_usd as cost_usd, c.cost_status as cost_status, c.trace_id as trace_id
+from calls c where {where} order by c.cost_usd desc
+"""
+
+
+def unit_cost(engine: Engine, scope: Scope) -> Measurement:
+    """1,000 × effective cost of closed days over requests of all environments. A bill belongs to the whole company; for a
+    part of it the calls are priced from the book, and the note says so."""
+    closed = spend.closed_until(engine, scope)
+    if scope.dimensions or closed is None:
+        return _estimated(engine, scope)
+    window = scope.with_period(Period(scope.period.start, closed))
+    bills, traces = spend.effective_by_day(engine, window), _traces(engine, window)
+    cost, unattributed = bills["cost_usd"].sum(), bills["unattributed_usd"].sum()
+    requests, priced = int(traces["requests"].sum()), traces["cost_usd"].sum()
+    where, params = window.where("charge_period_start", only=(), prefix="c.")
+    evidence = Evidence(CHARGES.format(where=where), params)
+    if not requests:
+        return Measurement(None, float(cost), 0, 0, state="NOT_APPLICABLE", note=f"${cost:,.2f} billed without requests: idle", evidence=evidence)
+    notes = [f"{float(unattributed / cost):.1%} unattributed"] * bool(cost) + [f"traces explain {float(priced / cost):.1%} of the bill"] * bool(cost and priced)
+    if closed < scope.period.end:
+        notes.append(f"closed days up to {closed:%Y-%m-%d}")
+    requests_of = dict(traces.select("day", "requests").rows())
+    cost_of = dict(bills.select("day", "cost_usd").rows())
+    days = sorted({*requests_of, *cost_of})
+    return Measurement(
+        float(1000 * cost / requests), float(cost), requests, requests, note=" · ".join(notes), evidence=evidence,
+        samples={"cost": [float(cost_of.get(day, 0)) for day in days], "requests": [requests_of.get(day, 0) for day in days]})
+
+
+def _estimated(engine: Engine, scope: Scope) -> Measurement:
+    days = _traces(engine, scope)
+    where, params = scope.where("started_at", only=DIMENSIONS, prefix="c.")
+    evidence = Evidence(CALLS.format(where=where), params)
+    requests, calls, unpriced = (int(days[name].sum()) for name in ("requests", "calls", "unpriced_calls"))
+    if not requests:
+        return Measurement(None, None, 0, 0, state="NOT_APPLICABLE", note="No requests", evidence=evidence)
+    known = days["cost_usd"].drop_nulls()
+    if known.is_empty():
+        return Measurement(None, None, requests, requests, state="NO_DATA", note="No bill, and no model with a known price", evidence=evidence)
+    cost = float(known.sum())
+    return Measurement(
+        1000 * cost / requests, cost, requests, requests, coverage=1 - unpriced / calls, evidence=evidence,
+        exclusions={"calls without a price": unpriced} if unpriced else {}, note="estimated from traces and the price book",
+        samples={"cost": [float(value or 0) for value in days["cost_usd"]], "requests": days["requests"].to_list()})
+
+
+def _traces(engine: Engine, scope: Scope) -> pl.DataFrame:
+    where, params = scope.where("hour", only=DIMENSIONS, prefix="u.")
+    return engine.query(BY_DAY.format(where=where), params)
+
+
+def is_changed(before: Measurement, after: Measurement) -> bool:
+    """Whether the difference of both ratios keeps its sign when whole days are drawn again (95 % bootstrap interval)."""
+    if min(len(before.samples.get("cost", ())), len(after.samples.get("cost", ()))) < 5:
+        return False
+    chance = np.random.default_rng(6)
+    low, high = np.quantile(_ratios(before, chance) - _ratios(after, chance), [0.025, 0.975])
+    return bool(low > 0 or high < 0)
+
+
+def _ratios(window: Measurement, chance: np.random.Generator) -> npt.NDArray[np.float64]:
+    cost, requests = (np.asarray(window.samples[name]) for name in ("cost", "requests"))
+    drawn = chance.integers(0, len(cost), (RESAMPLES, len(cost)))
+    return cost[drawn].sum(axis=1) / np.maximum(requests[drawn].sum(axis=1), 1)
+
+
+KPIS = (Kpi(
+    id="unit_cost", number=6, title="Cost per 1k requests", block="Reliability and cost", unit="usd", better="lower",
+    needs=("usage_hour",), no_data="No cost and no traces", fills="OTLP traces and a provider's bill",
+    definition="1,000 × effective cost of AI services (FOCUS EffectiveCost, closed days, tax and credits included) over requests of all "
+               "environments. Without a bill, and for a part of the company, calls are priced from the price book. A change counts when the "
+               "95 % bootstrap interval over days excludes zero.",
+    dimensions=DIMENSIONS, measure=unit_cost, is_changed=is_changed),)

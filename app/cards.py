@@ -103,6 +103,12 @@ def findings(title: str, items: Sequence[tuple[str, str]]) -> str:
     return f"<div class='sl-list'><span class='sl-title'>{escape(title)}</span>{lines}</div>"
 
 
+def check_row(is_fine: bool, title: str, finding: str) -> str:
+    """One check of the data: what was asked, and what was found."""
+    return (f"<div class='sl-check'>{chip('on target', 'Fine') if is_fine else chip('at risk', 'Look')}"
+            f"<span>{escape(title)}</span><span class='sl-quiet'>{escape(finding)}</span></div>")
+
+
 def _row(row: ScorecardRow) -> str:
     opening = f"<a class='sl-row' href='{escape(row.href)}' target='_self'><span>{escape(row.title)}</span>"
     state = f"<span class='sl-state'>{chip(row.status)}</span></a>"

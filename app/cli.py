@@ -55,19 +55,21 @@ def demo(port: Port = None, open_browser: Annotated[bool, typer.Option("--open/-
          db: Db = None) -> None:
     """Load the sample company's quarter into a ledger of its own and show it in the browser."""
     with errors_in_words():
-        chosen = _server_settings(db or Path(DEMO_LEDGER), None, port)
-        out.print("A synthetic company's quarter: six AI systems, three providers.")
-        ledger = LocalLedger(chosen, read_only=False)
-        try:
-            with as_file(files("sample_data") / "data") as folder:
-                outcomes = _load_with_progress(ledger, find_files([folder]), None, None)
-        finally:
-            ledger.store.close()
-        bad = [outcome for outcome in outcomes if outcome.status in ("failed", "partial")]
-        for outcome in bad:
-            err.print(outcome.line(), markup=False)
-        out.print(f"{sum(outcome.rows for outcome in outcomes):,} rows from {len(outcomes)} files in {chosen.db}")
-        _serve(chosen, open_browser)
+        with as_file(files("sample_data")) as company:  # with its own prices and attribution rules
+            chosen = _server_settings(db or Path(DEMO_LEDGER), None, port, company)
+            out.print("A synthetic company's quarter: six AI systems, three providers.")
+            ledger = LocalLedger(chosen, read_only=False)
+            try:
+                outcomes = _load_with_progress(ledger, find_files([company / "data"]), None, None)
+            finally:
+                ledger.store.close()
+            for outcome in outcomes:
+                if outcome.status in ("failed", "partial"):
+                    err.print(outcome.line(), markup=False)
+            known = all(outcome.status == "already loaded" for outcome in outcomes)
+            out.print(f"{chosen.db} has it already" if known else
+                      f"{sum(outcome.rows for outcome in outcomes):,} rows from {len(outcomes)} files in {chosen.db}")
+            _serve(chosen, open_browser)
 
 
 @cli.command()
@@ -160,8 +162,8 @@ def rebuild(db: Db = None) -> None:
     out.print(f"{rows:,} spans rebuilt")
 
 
-def _server_settings(db: Path | None, host: str | None, port: int | None) -> settings.Settings:
-    chosen = settings.read(db)
+def _server_settings(db: Path | None, host: str | None, port: int | None, folder: Path | None = None) -> settings.Settings:
+    chosen = settings.read(db, folder)
     return settings.replace(chosen, host=host or chosen.host, port=port or chosen.port)
 
 

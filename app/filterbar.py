@@ -1,6 +1,8 @@
 """The one filter bar: title, period and dimensions, bound to the URL, so that a link opens the same view."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import streamlit as st
@@ -14,7 +16,16 @@ IN_THE_BAR = ("system",)
 TITLES = {"system": "systems", "team": "teams", "provider": "providers", "model": "models", "environment": "environments"}
 
 
-def toolbar(title: str, engine: CachedEngine) -> Scope | None:
+@dataclass(frozen=True)
+class Choice:
+    """A selection of one page's own in the toolbar; its label is what the URL holds."""
+
+    name: str
+    options: Sequence[str]
+    width: int
+
+
+def toolbar(title: str, engine: CachedEngine, own: Sequence[Choice] = ()) -> Scope | None:
     """Draw the toolbar of a page; None while the ledger is empty.
 
     Stops the page with a message when the link asks for something that the ledger does not have: dropping it silently
@@ -26,9 +37,13 @@ def toolbar(title: str, engine: CachedEngine) -> Scope | None:
         return None
     periods = _periods(engine, default)
     choices = _choices(engine)
-    _refuse_unknown(periods, choices)
+    _refuse_unknown({"period": {*periods, RANGE}, **{name: set(labels) for name, labels in choices.items()},
+                     **{choice.name: set(choice.options) for choice in own}})
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(title, width="stretch")
+        for choice in own:
+            st.selectbox(choice.name.capitalize(), choice.options, key=choice.name, bind="query-params", persist_state="session",
+                         label_visibility="collapsed", width=choice.width)
         chosen = {name: _select(name, choices[name]) for name in IN_THE_BAR}
         label = st.selectbox("Period", [*periods, RANGE], index=list(periods).index(_label(default)), key="period",
                              bind="query-params", persist_state="session", label_visibility="collapsed", width=156)
@@ -75,8 +90,7 @@ def _select(dimension: str, labels: dict[str, str | None], visible: bool = False
     return labels[label]
 
 
-def _refuse_unknown(periods: dict[str, Period], choices: dict[str, dict[str, str | None]]) -> None:
-    known = {"period": {*periods, RANGE}, **{name: set(labels) for name, labels in choices.items()}}
+def _refuse_unknown(known: Mapping[str, Set[str]]) -> None:
     for name, asked in st.query_params.items():
         if name in known and asked not in known[name]:
             st.error(f"This link asks for the {name} “{asked}”, which this ledger does not have. "

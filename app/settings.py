@@ -33,7 +33,7 @@ class AttributionRule(msgspec.Struct, forbid_unknown_fields=True):
     tags: dict[str, str] = {}
 
 
-class ServerSettings(msgspec.Struct, forbid_unknown_fields=True):
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
 

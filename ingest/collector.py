@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -65,6 +65,7 @@ class Collector:
     chunked: bool = False
     key: tuple[str, ...] = ()  # records: a later row of the same key replaces the earlier one
     register: bool = False  # registers: rows of one key are versions with valid_from and valid_to
+    checks: Mapping[str, str] = field(default_factory=dict)  # SQL over the typed columns that is true of a wrong row -> why
     total: str | None = None  # target column whose sum a person can compare with the invoice
     package: str = "ingest.billing"  # where `meters` lies
 

@@ -55,7 +55,10 @@ def stage(cursor: duckdb.DuckDBPyConnection, probe: Probe, collector: Collector)
     extra = [name for name in found if name.strip().lower() not in known]
     selected.append(_extra_json(extra) + " as source_extra")
     problem = f"concat_ws('; ', {', '.join(problems)})" if problems else "''"
-    cursor.execute(f"create or replace temp table typed as select {', '.join(selected)}, {problem} as source_problem from raw")
+    failed = [f"case when {condition} then '{reason.replace(chr(39), chr(39) * 2)}' end" for condition, reason in collector.checks.items()]
+    every = ", ".join(["nullif(source_problem, '')", *failed])
+    cursor.execute(f"""create or replace temp table typed as select * replace (concat_ws('; ', {every}) as source_problem)
+                       from (select {', '.join(selected)}, {problem} as source_problem from raw)""")
     rejects += [RowReject(position, reason) for position, reason in cursor.execute(
         "select source_row, source_problem from typed where source_problem <> '' order by 1").fetchall()]
     cursor.execute("create or replace temp table source as select * exclude (source_problem) from typed where source_problem = ''")

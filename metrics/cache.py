@@ -57,4 +57,4 @@ KPIS = (Kpi(
     needs=("usage_hour",), no_data="No traces loaded", fills="OTLP traces",
     definition="Input tokens read from the provider's prompt cache, of all input tokens (uncached, read and written) of calls that have a prompt "
                "cache; 95 % Wilson interval on a sample size that allows for similar calls within a day.",
-    dimensions=DIMENSIONS, measure=cache_hit_rate, is_changed=is_changed),)
+    dimensions=DIMENSIONS, measure=cache_hit_rate, is_changed=is_changed, trend_by="week"),)

@@ -60,6 +60,7 @@ class Kpi:
     dimensions: tuple[str, ...]  # what it can be filtered and broken down by
     measure: Callable[[Engine, Scope], Measurement]
     is_changed: Callable[[Measurement, Measurement], bool]  # whether the window before and this one truly differ
+    trend_by: Literal["week", "month"] = "month"
     version: int = 1
 
 

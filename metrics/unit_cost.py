@@ -99,4 +99,4 @@ KPIS = (Kpi(
     definition="1,000 × effective cost of AI services (FOCUS EffectiveCost, closed days, tax and credits included) over requests of all "
                "environments. Without a bill, and for a part of the company, calls are priced from the price book. A change counts when the "
                "95 % bootstrap interval over days excludes zero.",
-    dimensions=DIMENSIONS, measure=unit_cost, is_changed=is_changed),)
+    dimensions=DIMENSIONS, measure=unit_cost, is_changed=is_changed, trend_by="week"),)

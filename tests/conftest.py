@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app import settings
 from ingest.load import Loader, find_files
 from ingest.store import Store
 
@@ -41,7 +42,8 @@ def sample_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample company's ledger, loaded once; tests read copies or open it read-only."""
     path = tmp_path_factory.mktemp("sample") / "sample.duckdb"
     store = Store(path)
-    outcomes = Loader(store, HASH_KEY).load(find_files([SAMPLE]))
+    company = settings.read(path, SAMPLE.parent)
+    outcomes = Loader(store, HASH_KEY, company.attribution, company.user_prices).load(find_files([SAMPLE]))
     store.close()
     assert {outcome.status for outcome in outcomes} == {"loaded"}, [o.line() for o in outcomes if o.status != "loaded"]
     return path

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import polars as pl
 import streamlit as st
 
 from app import cards, quantities, rows
@@ -76,7 +75,8 @@ def _scorecard(engine: CachedEngine, scope: Scope, results: Sequence[KpiResult])
 
 
 def _is_open(period: Period, newest: datetime | None) -> bool:
-    return newest is not None and newest.date() < period.end.date() and (period.end - newest).days >= 1
+    """Whether days of the period are still missing."""
+    return newest is not None and (period.end - newest).days >= 1
 
 
 def _short(period: Period) -> str:
@@ -93,9 +93,3 @@ def _findings(engine: CachedEngine, scope: Scope, results: Sequence[KpiResult]) 
             + cards.findings("Needs attention", gaps or [("Nothing is off target or at risk", "")])
             + cards.findings("Top risks", risks or [("No risk register loaded", "add risks.csv")]))
 
-
-def evidence_frame(engine: CachedEngine, result: KpiResult, most: int) -> pl.DataFrame:
-    """The rows behind a number, the first of them."""
-    if result.evidence is None:
-        return pl.DataFrame()
-    return engine.query(f"select * from ({result.evidence.sql}) as e limit {most}", result.evidence.params)

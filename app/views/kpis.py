@@ -1,0 +1,140 @@
+"""One KPI: its value and interval against the target, its course, its systems, and the rows that it rests on."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import polars as pl
+import streamlit as st
+
+from app import cards, kpi_charts, quantities, rows
+from app.figure import Release
+from app.filterbar import Choice, toolbar
+from app.panel import chart, mode, table
+from app.session import CachedEngine
+from app.views import start
+from metrics import filters, scorecard
+from metrics.filters import Period, Scope
+from metrics.kpi import Kpi, KpiResult, kpis
+
+TREND = {"week": 13, "month": 12}
+MOST_ROWS = 200
+UNNAMED = "Unattributed"
+
+RELEASES = """
+select r.release_id as name, r.released_at as at, r.system_id as system from releases r
+where r.released_at >= $start and r.released_at < $end and coalesce(r.environment, 'production') = 'production' order by r.released_at
+"""
+
+
+def page() -> None:
+    engine = CachedEngine()
+    titles = {kpi.title: kpi for kpi in kpis().values()}
+    scope = toolbar("KPIs", engine, [Choice("kpi", list(titles), width=250)])
+    if scope is None:
+        start.page()
+        return
+    kpi = titles[st.session_state["kpi"]]
+    result = scorecard.evaluate(engine, kpi, scope)
+    st.caption(f"KPI {kpi.number}, {kpi.block} · version {kpi.version} · {quantities.days(scope.period.start, scope.period.end)} · "
+               f"as of {quantities.day_of_year(scope.period.end)} · {kpi.definition}".replace("$", r"\$"))
+    systems = _by_system(engine, kpi, scope)
+    left, right = st.columns([1, 2.3], gap="small")
+    with left, st.container(border=True, height="stretch"):
+        row = rows.scorecard_row(result, [], False, {})
+        st.html(cards.block(cards.value_card(row, "Value and interval", _qualifier(systems)) + cards.facts(rows.facts(result))))
+    with right:
+        _trend(engine, kpi, scope, result)
+    if result.value is None:
+        return
+    left, right = st.columns([1, 1.52], gap="small")
+    with left:
+        _systems(engine, kpi, result, systems)
+    with right:
+        _evidence(engine, result)
+
+
+def _trend(engine: CachedEngine, kpi: Kpi, scope: Scope, result: KpiResult) -> None:
+    windows = _windows(engine, kpi, scope.period)
+    found = scorecard.trend(engine, kpi, [scope.with_period(window) for window in windows])
+    newest = engine.query("select max(u.hour) as newest from usage_hour u")["newest"][0]
+    course = pl.DataFrame(
+        [{"start": r.window_start, "end": r.window_end, "value": r.value, "low": r.interval_low, "high": r.interval_high,
+          "is_open": newest is not None and (r.window_end - newest).days >= 1} for r in found],
+        schema={"start": pl.Datetime("us"), "end": pl.Datetime("us"), "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "is_open": pl.Boolean})
+    target = result.target if isinstance(result.target, float) else None
+    figure = kpi_charts.kpi_trend(
+        course, mode(), unit=kpi.unit, target=target, target_words=f"Target {quantities.target_words(result.target, result.direction, kpi.unit)}",
+        releases=_releases(engine, windows, scope), height=330)
+    by = {"week": "Weekly", "month": "Monthly"}[kpi.trend_by]
+    words = rows.change(result)
+    chart(f"{kpi.title} {words} against {quantities.days(scope.period.previous().start, scope.period.previous().end)}" if words else kpi.title,
+          figure, course, f"trend_{kpi.id}", f"{by} values; the band is the 95 % interval where there is one.")
+
+
+def _windows(engine: CachedEngine, kpi: Kpi, period: Period) -> list[Period]:
+    """The weeks or months up to the end of the period for which the ledger has anything."""
+    months = [month for month in filters.months(engine) if month.start < period.end]
+    if not months:
+        return [period]
+    first = months[-1].start
+    if kpi.trend_by == "month":
+        return list(reversed(months[:TREND["month"]]))
+    monday = period.end - timedelta(days=period.end.weekday())
+    weeks = [Period(monday - timedelta(weeks=back + 1), monday - timedelta(weeks=back)) for back in range(TREND["week"])]
+    return [week for week in reversed(weeks) if week.start >= first] or [period]
+
+
+def _releases(engine: CachedEngine, windows: Sequence[Period], scope: Scope) -> list[Release]:
+    found = engine.query(RELEASES, {"start": windows[0].start, "end": windows[-1].end}).to_dicts()
+    chosen = scope.dimensions.get("system")
+    return [Release(release["at"], release["name"], chosen is not None) for release in found if chosen in (None, release["system"])]
+
+
+def _by_system(engine: CachedEngine, kpi: Kpi, scope: Scope) -> dict[str, KpiResult]:
+    """The KPI of every system that has calls, unless one is chosen already."""
+    if "system" not in kpi.dimensions or "system" in scope.dimensions:
+        return {}
+    return dict(scorecard.breakdown(engine, kpi, scope, "system", filters.values(engine)["system"]))
+
+
+def _qualifier(systems: dict[str, KpiResult]) -> str:
+    missing = sum(result.status == "off target" for result in systems.values())
+    return f"{missing} {'system' if missing == 1 else 'systems'} off target" if missing else ""
+
+
+def _systems(engine: CachedEngine, kpi: Kpi, result: KpiResult, systems: dict[str, KpiResult]) -> None:
+    if not systems:
+        with st.container(border=True, height="stretch"):
+            st.markdown("**By system**")
+            st.caption("Choose all systems to compare them." if "system" in kpi.dimensions else "This KPI is not kept by system.")
+        return
+    names = filters.system_names(engine)
+    course = pl.DataFrame(
+        [{"name": UNNAMED if system == filters.UNATTRIBUTED else names.get(system, system), "value": r.value, "low": r.interval_low, "high": r.interval_high,
+          "n": r.n, "status": r.status, "note": r.note} for system, r in systems.items()],
+        schema={"name": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl.Int64, "status": pl.String, "note": pl.String})
+    ordered = course.sort("value", descending=kpi.better == "lower", nulls_last=True)
+    measured = [r for r in systems.values() if r.status not in ("not measured", "none")]
+    off = sum(r.status == "off target" for r in measured)
+    finding = f"{off} of {len(measured)} systems miss the target" if off else "No system misses the target" if measured else "By system"
+    target = result.target if isinstance(result.target, float) else None
+    figure = kpi_charts.kpi_by_system(ordered, mode(), unit=kpi.unit, target=target, height=max(180, 40 * ordered.height + 50))
+    chart(finding, figure, ordered, f"systems_{kpi.id}", has_switch=False)
+
+
+def _evidence(engine: CachedEngine, result: KpiResult) -> None:
+    if result.evidence is None:
+        return
+    found = engine.query(f"select * from ({result.evidence.sql}) as e limit {MOST_ROWS}", result.evidence.params)
+    total = engine.query(f"select count(*) as n from ({result.evidence.sql}) as e", result.evidence.params)["n"][0]
+    shown = f"{total:,} rows" if total <= MOST_ROWS else f"{MOST_ROWS} of {total:,} rows"
+    table(f"Evidence: {shown}", found, f"evidence_{result.metric_id}", {name: _column(name, kind) for name, kind in found.schema.items()}, most=9)
+
+
+def _column(name: str, kind: pl.DataType) -> object:
+    title = name.removesuffix("_usd").replace("_", " ").capitalize()
+    if kind == pl.Datetime:
+        return st.column_config.DatetimeColumn(f"{title}, UTC", format="D MMM YYYY HH:mm")
+    if name.endswith("_usd"):
+        return st.column_config.NumberColumn(f"{title}, $", format="%.6f")
+    return st.column_config.NumberColumn(title, format="localized") if kind.is_numeric() else st.column_config.TextColumn(title)

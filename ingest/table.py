@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -17,6 +18,14 @@ from ingest.probe import Probe, parse_json, read_bytes
 
 KIND_WORDS = {"money": "an amount", "count": "a whole number", "number": "a number", "time": "a time", "unix": "a time in seconds",
               "date": "a date", "us_date": "a date", "bool": "true or false", "json": "JSON"}
+
+
+class YamlText(yaml.BaseLoader):
+    """Scalars stay the text they were written as, like those of other files; only null is None."""
+
+
+YamlText.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^(?:~|null|Null|NULL)$"), ["~", "n", "N"])
+YamlText.add_constructor("tag:yaml.org,2002:null", lambda loader, node: None)
 
 
 class RowReject(msgspec.Struct):
@@ -155,7 +164,7 @@ def _documents(probe: Probe, rejects: list[RowReject]) -> Iterator[tuple[int, An
         yield 1, probe.json
     elif probe.form == "yaml":
         try:
-            yield 1, yaml.load(read_bytes(probe.path), Loader=yaml.BaseLoader)
+            yield 1, yaml.load(read_bytes(probe.path), Loader=YamlText)
         except yaml.YAMLError as error:
             raise SourceError(f"broken YAML ({str(error).splitlines()[0]})", "Mend the file") from error
     else:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 from importlib.resources import files
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -57,7 +56,8 @@ def kind_of(probe: Probe) -> str | None:
     lists = _lists(document)
     if lists:
         return lists[0] if len(lists) == 1 else None
-    columns = {name.strip().lower() for name in probe.columns or _keys(document)}
+    records = document if isinstance(document, list) else [document]
+    columns = {name.strip().lower() for name in probe.columns} or _keys(records)
     first_word = re.split(r"[^a-z]", probe.path.name.lower())[0]
     fitting = {name: kind for name, kind in KINDS.items() if kind.fits(columns)
                and (not kind.common_columns or name == first_word or columns <= kind.columns.keys())}
@@ -73,19 +73,20 @@ def records_of(kind: str, document: Any) -> Iterator[Mapping[str, Any]]:
     for record in records:
         if not isinstance(record, Mapping):
             raise SourceError("neither a list of objects nor an object with one", f"Expected a {KINDS[kind].title}")
-        yield {name.strip(): value for name, value in record.items()}
+        yield record
 
 
 def _lists(document: Any) -> list[str]:
-    """The kinds that an object names as its keys."""
+    """The kinds that an object holds lists of. Foreign documents use the same words: the rows have to have the kind's key."""
     if not isinstance(document, Mapping):
         return []
-    return [name for name in KINDS if isinstance(document.get(name), list) and all(isinstance(row, Mapping) for row in document[name])]
+    held = {name: document[name] for name in KINDS if isinstance(document.get(name), list)}
+    return [name for name, rows in held.items()
+            if (KINDS[name].needed() & set(KINDS[name].key) <= _keys(rows) if rows else len(document) == 1)]
 
 
-def _keys(document: Any) -> set[str]:
-    records = document if isinstance(document, list) else [document]
-    return {name for record in islice(records, RECORDS_LOOKED_AT) if isinstance(record, Mapping) for name in record}
+def _keys(records: list[Any]) -> set[str]:
+    return {name.strip().lower() for record in records[:RECORDS_LOOKED_AT] if isinstance(record, Mapping) for name in record}
 
 
 @lru_cache(maxsize=1)

@@ -47,9 +47,12 @@ class Collector:
     `sql` selects from `source` (the typed columns, plus `source_row`) and, when `meters` names a CSV beside the
     collector's module, from `meters`. It yields columns of `target` by name; missing ones stay NULL. `flatten` turns a
     parsed JSON document into rows; numbers arrive as the text they were written as.
-    `slice` names the target columns which together name what a file replaces (account and day, say); `covers` is SQL
-    over `source` for the slices that the file covers although it has no row for them (an empty bucket). Files of
-    a `chunked` format in one load add up; of any other format a later file replaces what it covers.
+    `slice` names the target columns which together name what a file replaces (account and billing period, say), `period`
+    the two columns of the time that it replaces: stored rows whose time overlaps go, whatever the width of the buckets.
+    `covers` is SQL over `source` for what the file covers although it has no row for it (an empty bucket); `unfinished`
+    is SQL over `source` for the bucket in which a page breaks off, and which a page that begins with it continues.
+    Files of a `chunked` format in one load add up; of any other format a later file replaces what it covers, also where
+    it was read by one of the collectors that it `replaces`: the same figures in another format.
     """
 
     name: str
@@ -61,7 +64,10 @@ class Collector:
     flatten: Callable[[Any], Iterable[Mapping[str, Any]]] | None = None
     meters: str | None = None
     slice: tuple[str, ...] = ()
+    period: tuple[str, str] | None = None
     covers: str | None = None
+    unfinished: str | None = None
+    replaces: tuple[str, ...] = ()
     chunked: bool = False
     key: tuple[str, ...] = ()  # records: a later row of the same key replaces the earlier one
     register: bool = False  # registers: rows of one key are versions with valid_from and valid_to

@@ -25,18 +25,42 @@ OWNER = [*CHARGE_COLUMNS.values(), "tags"]
 BOOKKEEPING = ("load_id", "valid_from", "valid_to", "source")
 
 
+Bucket = tuple[Any, ...]
+
+
+@dataclass
+class Page:
+    """The buckets at the edges of a page that was loaded: where it began, and where it broke off."""
+
+    collector: str
+    load_id: int
+    first: set[Bucket]
+    unfinished: set[Bucket]
+
+
 @dataclass
 class Run:
-    """One load command: its date for registers, the loads it made, and those that its unchanged files made before."""
+    """One load command: its date for registers, the loads and pages it made, and the loads of its unchanged files."""
 
     as_of: datetime
     known_ids: frozenset[int]
     load_ids: list[int] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
 
     def next_id(self, cursor: duckdb.DuckDBPyConnection) -> int:
         load_id: int = cursor.execute("select nextval('load_ids')").fetchall()[0][0]
         self.load_ids.append(load_id)
         return load_id
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A staged file: rows for the target, what it covers of it, the buckets it leaves unfinished, and rejects."""
+
+    frame: pl.DataFrame
+    covered: pl.DataFrame
+    unfinished: pl.DataFrame
+    rejects: list[RowReject]
 
 
 @dataclass
@@ -47,27 +71,35 @@ class Changed:
     services: list[str] = field(default_factory=list)
 
 
-def rows(cursor: duckdb.DuckDBPyConnection, collector: Collector) -> tuple[pl.DataFrame, list[RowReject]]:
-    """The rows that a staged file gives its target, by the collector's SQL; a second row of one key is rejected."""
+def rows(cursor: duckdb.DuckDBPyConnection, collector: Collector) -> Incoming:
+    """What a staged file gives its target, by the collector's SQL; a second row of one key is rejected."""
     frame = cursor.sql(collector.sql).pl()
-    if not collector.key:
-        return frame.drop("source_row", strict=False), []
+    if collector.key:
+        return _first_of_key(collector, frame)
+    what = [*collector.slice, *(collector.period or ())]
+    covered, unfinished = (frame.select(what).clear() if sql is None else cursor.sql(sql).pl().select(what)
+                           for sql in (collector.covers, collector.unfinished))
+    covered = pl.concat([frame.select(what), covered], how="vertical_relaxed").unique(maintain_order=True)
+    return Incoming(frame.drop("source_row", strict=False), covered, unfinished.unique(maintain_order=True), [])
+
+
+def _first_of_key(collector: Collector, frame: pl.DataFrame) -> Incoming:
     keys = [*collector.key, *(["valid_from"] if collector.register and "valid_from" in frame.columns else [])]
     frame = frame.sort("source_row", maintain_order=True)
     first = pl.struct(keys).is_first_distinct()
     repeated = frame.filter(~first)
     what = " and ".join(collector.key)
-    return (frame.filter(first).drop("source_row"),
-            [RowReject(position, f"a second row with the same {what}") for position in repeated["source_row"]])
+    return Incoming(frame.filter(first).drop("source_row"), pl.DataFrame(), pl.DataFrame(),
+                    [RowReject(position, f"a second row with the same {what}") for position in repeated["source_row"]])
 
 
-def into(cursor: duckdb.DuckDBPyConnection, collector: Collector, frame: pl.DataFrame, run: Run,
+def into(cursor: duckdb.DuckDBPyConnection, collector: Collector, incoming: Incoming, run: Run,
          attribution: Attribution) -> Changed:
     """Insert rows into the collector's target, inside the caller's transaction and as the run's newest load."""
-    frame = frame.with_columns(pl.lit(run.load_ids[-1], pl.Int64).alias("load_id"))
+    frame = incoming.frame.with_columns(pl.lit(run.load_ids[-1], pl.Int64).alias("load_id"))
     if collector.target in ("charges", "billed_usage"):
         frame = _as_bill(frame, collector, attribution)
-        changed = Changed(slice=_replace_slice(cursor, collector, frame, run))
+        changed = Changed(slice=_replace_slice(cursor, collector, incoming, run))
         _insert(cursor, collector.target, frame)
     elif collector.register:
         changed = Changed(services=_services(frame))
@@ -142,23 +174,40 @@ def attribute_again(cursor: duckdb.DuckDBPyConnection, attribution: Attribution)
     cursor.unregister("owners")
 
 
-def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, frame: pl.DataFrame,
+def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, incoming: Incoming,
                    run: Run) -> dict[str, Any] | None:
-    """Delete what this file replaces: the same slices from earlier loads, and for whole exports from this load too."""
-    if not collector.slice:
+    """Delete what this file replaces: what earlier loads said of the same, and for whole exports this load's files too."""
+    covered = incoming.covered
+    if not covered.columns:
         return None
-    covered = frame.select(collector.slice)
-    if collector.covers is not None:
-        covered = pl.concat([covered, cursor.sql(collector.covers).pl().select(collector.slice)], how="vertical_relaxed")
-    cursor.register("covered", covered.unique())
-    same = " and ".join(f"t.{name} is not distinct from k.{name}" for name in collector.slice)
+    same = [f"t.{name} is not distinct from k.{name}" for name in collector.slice]
+    if collector.period is not None:
+        start, end = collector.period
+        same += [f"t.{start} < k.{end}", f"t.{end} > k.{start}"]
+    cursor.register("covered", covered.with_columns(pl.Series("kept", _continued(collector, incoming, run), pl.List(pl.Int64))))
     cursor.execute(f"""delete from {collector.target} t using covered k
-                       where t.source = $source and {same} and not list_contains($kept, t.load_id)""",
-                   {"source": collector.name, "kept": [*run.known_ids, *run.load_ids] if collector.chunked else []})
+                       where list_contains($sources, t.source) and {' and '.join(same)} and not list_contains($kept, t.load_id)
+                         and not list_contains(k.kept, t.load_id)""",
+                   {"sources": [collector.name, *collector.replaces],
+                    "kept": [*run.known_ids, *run.load_ids] if collector.chunked else []})
     cursor.unregister("covered")
-    spans = covered.select([pl.col(name).cast(pl.String).min().alias(f"{name}_from") for name in collector.slice]
-                           + [pl.col(name).cast(pl.String).max().alias(f"{name}_to") for name in collector.slice])
+    spans = covered.select([pl.col(name).cast(pl.String).min().alias(f"{name}_from") for name in covered.columns]
+                           + [pl.col(name).cast(pl.String).max().alias(f"{name}_to") for name in covered.columns])
     return spans.row(0, named=True)
+
+
+def _continued(collector: Collector, incoming: Incoming, run: Run) -> list[list[int]]:
+    """For each covered bucket the loads of this run that told another part of it, on the page before or after."""
+    buckets = incoming.covered.rows()
+    if collector.unfinished is None or collector.period is None or not buckets:
+        return [[] for _ in buckets]
+    start = incoming.covered.columns.index(collector.period[0])
+    earliest = min(bucket[start] for bucket in buckets)
+    page = Page(collector.name, run.load_ids[-1], {bucket for bucket in buckets if bucket[start] == earliest}, set(incoming.unfinished.rows()))
+    others = [other for other in run.pages if other.collector == collector.name]
+    run.pages.append(page)
+    return [[other.load_id for other in others
+             if bucket in (page.first & other.unfinished) | (other.first & page.unfinished)] for bucket in buckets]
 
 
 def _delete_keys(cursor: duckdb.DuckDBPyConnection, table: str, keys: Sequence[str], frame: pl.DataFrame) -> None:

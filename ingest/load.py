@@ -146,12 +146,12 @@ class Loader:
         collector = detect(probed, name)
         with self.store.cursor() as staging:
             rejects = stage(staging, probed, collector)
-            incoming, more = insert.rows(staging, collector)
-        outcome = Outcome(source.name, "loaded", collector.name, incoming.height, rejects=rejects + more)
+            incoming = insert.rows(staging, collector)
+        outcome = Outcome(source.name, "loaded", collector.name, incoming.frame.height, rejects=rejects + incoming.rejects)
         with self.store.transaction() as cursor:
             load_id = run.next_id(cursor)
             changed = insert.into(cursor, collector, incoming, run, self.attribution)
-            outcome.total, outcome.currency = insert.total(collector, incoming)
+            outcome.total, outcome.currency = insert.total(collector, incoming.frame)
             record(cursor, source, started_at, self.clock(), outcome, load_id, changed.slice)
             if changed.services:
                 rollup.rebuild(cursor, spans.rebuild(cursor, changed.services).changed_at)

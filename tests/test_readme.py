@@ -23,6 +23,6 @@ def test_every_command_that_the_readme_names_exists() -> None:
 
 def test_every_file_that_the_readme_links_or_names_exists() -> None:
     root = README.parent
-    named = set(re.findall(r"\]\((?!http)([^)]+)\)", TEXT)) | set(re.findall(r"`([\w/]+/[\w.]*)`", TEXT))
+    named = set(re.findall(r"\]\((?!http)([^)]+)\)", TEXT)) | set(re.findall(r"`((?:app|ingest|metrics|sample_data|tests)/[\w/.]*)`", TEXT))
     assert named
     assert not [name for name in named if not (root / name).exists()]

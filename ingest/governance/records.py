@@ -52,6 +52,8 @@ def kind_of(probe: Probe) -> str | None:
 
     The file's name decides between equals, and names the kind whose column is missing when no kind fits.
     """
+    if probe.form == "other":
+        return None
     document = _yaml_document(probe.head) if probe.form == "yaml" else probe.json
     lists = _lists(document)
     if lists:

@@ -32,6 +32,7 @@ from app.ledger import LocalLedger, ServerFile
 from app.settings import Settings
 from ingest.errors import SpanledgerError
 from ingest.otlp.commit import SpanLedger
+from ingest.prices.book import ensure_book
 from ingest.receiver import Receiver
 from ingest.writer import Writer
 
@@ -55,6 +56,8 @@ def serve(settings: Settings, on_start: Callable[[str], None]) -> None:
                           "Set SPANLEDGER_RECEIVER_TOKENS, or leave --host at 127.0.0.1")
     _check_port(settings)
     ledger = LocalLedger(settings, read_only=False)
+    with ledger.store.transaction() as cursor:
+        ensure_book(cursor, settings.user_prices)
     session.use(ledger.store)
     url = f"http://{'127.0.0.1' if is_local else settings.host}:{settings.port}"
     spans = SpanLedger(settings.hash_key(), settings.attribution)

@@ -120,7 +120,7 @@ def detect(probe: Probe, name: str | None = None) -> Collector:
 
 
 def _what_was_found(probe: Probe) -> str:
-    if probe.columns:
+    if probe.form in ("csv", "parquet"):
         names = sorted(probe.columns)
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         return f"no collector knows a table with the columns {', '.join(names[:8])}{more}"

@@ -180,7 +180,9 @@ def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, inco
     covered = incoming.covered
     if not covered.columns:
         return None
-    same = [f"t.{name} is not distinct from k.{name}" for name in collector.slice]
+    # One format may name the account and the other not: between formats an unnamed account is any.
+    same = [f"(t.{name} is not distinct from k.{name} or t.source <> $source and (t.{name} is null or k.{name} is null))"
+            for name in collector.slice]
     if collector.period is not None:
         start, end = collector.period
         same += [f"t.{start} < k.{end}", f"t.{end} > k.{start}"]
@@ -188,7 +190,7 @@ def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, inco
     cursor.execute(f"""delete from {collector.target} t using covered k
                        where list_contains($sources, t.source) and {' and '.join(same)} and not list_contains($kept, t.load_id)
                          and not list_contains(k.kept, t.load_id)""",
-                   {"sources": [collector.name, *collector.replaces],
+                   {"source": collector.name, "sources": [collector.name, *collector.replaces],
                     "kept": [*run.known_ids, *run.load_ids] if collector.chunked else []})
     cursor.unregister("covered")
     spans = covered.select([pl.col(name).cast(pl.String).min().alias(f"{name}_from") for name in covered.columns]
@@ -231,19 +233,29 @@ def _insert_versions(cursor: duckdb.DuckDBPyConnection, collector: Collector, fr
                              {"run": run.load_ids}).fetchall()[0][0]
     default_from = run.as_of.replace(hour=0, minute=0, second=0, microsecond=0) if earlier else OPEN_START
     given = pl.col("valid_from") if "valid_from" in frame.columns else pl.lit(None, pl.Datetime("us"))
-    frame = frame.with_columns(given.fill_null(default_from).alias("valid_from"), pl.lit(None, pl.Datetime("us")).alias("valid_to"))
+    frame = frame.with_columns(is_dated=given.is_not_null(), valid_from=given.fill_null(default_from), valid_to=pl.lit(None, pl.Datetime("us")))
+    frame = _news(cursor, table, keys, frame)
     _delete_keys(cursor, table, (*keys, "valid_from"), frame)
     _insert(cursor, table, frame)
     partition = ", ".join(f"t.{name}" for name in keys)
-    said = [row[0] for row in cursor.execute("select column_name from information_schema.columns where table_name = ? order by ordinal_position",
-                                             [table]).fetchall() if row[0] not in BOOKKEEPING]
-    content = ", ".join(f"t.{name}" for name in said)
-    cursor.execute(f"""
-        delete from {table} where rowid in (
-            select v.row from (select t.rowid as row, row({content}) as said,
-                               lag(row({content})) over (partition by {partition} order by t.valid_from) as said_before from {table} t) v
-            where v.said = v.said_before)""")
     cursor.execute(f"""
         update {table} set valid_to = v.next_from from (
             select t.rowid as row, lead(t.valid_from) over (partition by {partition} order by t.valid_from) as next_from from {table} t) v
         where {table}.rowid = v.row""")
+
+
+def _news(cursor: duckdb.DuckDBPyConnection, table: str, keys: Sequence[str], frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows without those that bring no date of their own and say what the version in force says already."""
+    said = [row[0] for row in cursor.execute("select column_name from information_schema.columns where table_name = ? order by ordinal_position",
+                                             [table]).fetchall() if row[0] not in BOOKKEEPING]
+    cursor.register("incoming", frame.with_columns([pl.lit(None).alias(name) for name in said if name not in frame.columns]))
+    cursor.execute(f"create or replace temp table versions as select * from {table} limit 0")
+    cursor.execute("insert into versions by name select * exclude (is_dated) from incoming")
+    same = " and ".join(f"i.{name} is not distinct from t.{name}" for name in said)
+    known = cursor.sql(f"""
+        select {", ".join(f"i.{name}" for name in keys)}, i.valid_from from versions i join {table} t on {same}
+        where t.valid_from < i.valid_from and (t.valid_to is null or i.valid_from < t.valid_to)""").pl()
+    cursor.unregister("incoming")
+    on = [*keys, "valid_from"]
+    repeated = frame.filter(~pl.col("is_dated")).join(known, on=on, how="semi", nulls_equal=True)
+    return frame.join(repeated, on=on, how="anti", nulls_equal=True).drop("is_dated")

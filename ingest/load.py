@@ -27,6 +27,7 @@ from ingest.table import RowReject, stage
 
 Status = Literal["loaded", "partial", "already loaded", "failed"]
 OTLP = "otlp"
+OF_A_LEDGER = (".duckdb", ".duckdb.wal", ".duckdb.key", ".duckdb.server", "spanledger.toml")
 
 SPANS_PER_INSERT = 20_000
 # Inserts of a file that are decoded before the writer's lock is taken; longer files go on decoding inside it.
@@ -190,13 +191,16 @@ def event(cursor: duckdb.DuckDBPyConnection, kind: str, at: datetime, detail: di
 
 
 def find_files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
-    """The files that a command line names, folders walked without hidden ones. Raises UnknownFormat for a missing path."""
+    """The files that a command line names; folders are walked without hidden files and what a ledger itself leaves there.
+
+    Raises UnknownFormat for a missing path.
+    """
     found: list[tuple[Path, str]] = []
     for path in paths:
         if path.is_dir():
             inside = (file for file in sorted(path.rglob("*")) if file.is_file())
             found += [(file, str(file)) for file in inside
-                      if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+                      if not file.name.endswith(OF_A_LEDGER) and not any(part.startswith(".") for part in file.relative_to(path).parts)]
         elif path.exists():
             found.append((path, str(path)))
         else:

@@ -72,8 +72,8 @@ def stage(cursor: duckdb.DuckDBPyConnection, probe: Probe, collector: Collector)
         "select source_row, source_problem from typed where source_problem <> '' order by 1").fetchall()]
     cursor.execute("create or replace temp table source as select * exclude (source_problem) from typed where source_problem = ''")
     if collector.meters is not None:
-        meters = pl.read_csv(files(collector.package) / collector.meters, infer_schema=False)  # noqa: F841, read by name below
-        cursor.register("meters", meters)
+        text = (files(collector.package) / collector.meters).read_bytes()
+        cursor.register("meters", pl.read_csv(text, infer_schema=False))
     return rejects
 
 

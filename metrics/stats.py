@@ -1,19 +1,24 @@
-"""Intervals and tests for rates, counts and durations, thin over scipy; None where no honest interval exists."""
+"""Intervals and tests behind the KPIs, 95 % throughout: numbers in, a small frozen result out, None where the data cannot carry one."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy import stats as sp
+from scipy.stats import binom, binomtest, bootstrap, chi2, false_discovery_control, mannwhitneyu, norm
 
-LEVEL = 0.95
-Z = float(sp.norm.ppf(0.5 + LEVEL / 2))
+Z = 1.959963984540054  # two-sided 95 %
+RESAMPLES = 4000
+SEED = 20_26
+FEW_POSITIVES = 15  # below, the normal interval of a corrected rate is too short on one side
+LEAST_YOUDEN = 0.3  # a judge below is hardly better than chance, and the correction would blow up the noise
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval and how it was made."""
+    """Two finite ends with 95 % confidence, and how they were found."""
 
     low: float
     high: float
@@ -22,120 +27,283 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, None where the data do not reach it, and its interval where one can be computed."""
+    """A rate, mean or difference with its interval."""
 
-    value: float | None
-    interval: Interval | None = None
+    value: float
+    interval: Interval | None
+    standard_error: float | None = None
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The size of a difference, its interval and the p value of no difference."""
+class WeightedRate:
+    """A rate of sampled items, each weighted by what it stands for."""
 
-    difference: float
+    value: float
+    interval: Interval | None
+    weight_sum: float
+    n_eff: float
+
+
+@dataclass(frozen=True)
+class CorrectedRate:
+    """A judge's rate corrected by human labels, and how far the judge was trusted (0: not at all, 1: fully)."""
+
+    value: float
+    interval: Interval | None
+    standard_error: float
+    judge_weight: float
+
+
+@dataclass(frozen=True)
+class Quantile:
+    """A quantile of durations; the value is None where the curve never gets there, the interval where an end stays open."""
+
+    value: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class RateRatio:
+    """The second Poisson rate over the first, and the p-value of no difference."""
+
+    value: float | None
     interval: Interval | None
     p: float
 
 
-def wilson(successes: float, n: float, method: str = "Wilson") -> Interval:
-    """Wilson's score interval of a share; `n` may be an effective sample size."""
-    p = successes / n
-    centre, spread = p + Z**2 / (2 * n), Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-    scale = 1 + Z**2 / n
-    return Interval(max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale), method)
+@dataclass(frozen=True)
+class Shift:
+    """How far the second sample lies above the first (Hodges-Lehmann), and the p-value of no shift (Mann-Whitney)."""
+
+    value: float
+    p: float
 
 
-def clustered_n(parts: Sequence[float], totals: Sequence[float]) -> float | None:
-    """The sample size that independent trials would need for the variance of a ratio of daily sums; None for fewer than
-    two days or a ratio without variance."""
-    days, total = len(totals), float(sum(totals))
-    if days < 2 or not total:
+def wilson(k: float, n: float, method: str = "Wilson") -> Interval | None:
+    """Wilson's score interval of k in n; both may be fractions, as effective sample sizes are."""
+    if n <= 0:
         return None
-    p = sum(parts) / total
-    variance = days / (days - 1) * sum((part - p * whole) ** 2 for part, whole in zip(parts, totals, strict=True)) / total**2
-    return p * (1 - p) / variance if variance > 0 and 0 < p < 1 else None
+    p, z2 = k / n, Z * Z / n
+    centre, half = p + z2 / 2, Z * math.sqrt(p * (1 - p) / n + z2 / n / 4)
+    return _around(p, (centre - half) / (1 + z2), (centre + half) / (1 + z2), method)
 
 
-def wilson_by_day(parts: Sequence[float], totals: Sequence[float]) -> Interval | None:
-    """Wilson's interval of a ratio of daily sums on its day-clustered sample size."""
-    n = clustered_n(parts, totals)
-    return None if n is None else wilson(n * sum(parts) / sum(totals), n, "Wilson, clustered by day")
+def zero_events_upper(n: float) -> float | None:
+    """The rate that is still compatible with no event in n: "0 of 120; up to 3.1 %"."""
+    interval = wilson(0, n)
+    return interval.high if interval else None
 
 
-def newcombe(k1: float, n1: float, k2: float, n2: float) -> Interval:
-    """Newcombe's interval of p1 − p2 from the Wilson intervals of both."""
-    first, second, p1, p2 = wilson(k1, n1), wilson(k2, n2), k1 / n1, k2 / n2
-    difference = p1 - p2
-    return Interval(difference - math.hypot(p1 - first.low, second.high - p2), difference + math.hypot(first.high - p1, p2 - second.low), "Newcombe")
+def hajek(outcomes: Sequence[float], probabilities: Sequence[float]) -> WeightedRate | None:
+    """The rate of items drawn with known probabilities (above 0); Wilson on the effective sample size."""
+    if not outcomes:
+        return None
+    weights = 1 / np.asarray(probabilities, float)
+    total = math.fsum(weights)
+    rate = min(1.0, math.fsum(weights * np.asarray(outcomes, float)) / total)
+    n_eff = total**2 / math.fsum(weights**2)
+    return WeightedRate(rate, wilson(rate * n_eff, n_eff, "Wilson on weighted sample"), total, n_eff)
 
 
-def rates_differ_by_day(parts_1: Sequence[float], totals_1: Sequence[float], parts_2: Sequence[float], totals_2: Sequence[float]) -> bool:
-    """Whether two ratios of daily sums differ by Newcombe's interval on day-clustered sample sizes; False when it cannot be told."""
-    n1, n2 = clustered_n(parts_1, totals_1), clustered_n(parts_2, totals_2)
-    if n1 is None or n2 is None:
-        return False
-    found = newcombe(n1 * sum(parts_1) / sum(totals_1), n1, n2 * sum(parts_2) / sum(totals_2), n2)
-    return found.low > 0 or found.high < 0
+def stratified(strata: Sequence[tuple[int, int, int]]) -> Estimate | None:
+    """The rate over strata given as (k, n, N): hits, sampled and all items. Strata with fewer than two sampled items are
+    merged into the next smallest sample. Without any variance seen: Wilson, unless everything was sampled."""
+    parts = sorted((n, size, k) for k, n, size in strata if size)
+    while len(parts) > 1 and parts[0][0] < 2:
+        merged = (parts[0][0] + parts[1][0], parts[0][1] + parts[1][1], parts[0][2] + parts[1][2])
+        parts = sorted([merged, *parts[2:]])
+    if not parts or parts[0][0] < 2:
+        return None
+    everything = sum(size for _, size, _ in parts)
+    rate = math.fsum(size / everything * k / n for n, size, k in parts)
+    error = math.sqrt(math.fsum((size / everything) ** 2 * (1 - n / size) * k / n * (1 - k / n) / (n - 1) for n, size, k in parts))
+    if all(n == size for n, size, _ in parts):
+        return Estimate(rate, Interval(rate, rate, "census"), 0.0)
+    if not error:
+        n_eff = 1 / math.fsum((size / everything) ** 2 / n for n, size, _ in parts)
+        return Estimate(rate, wilson(rate * n_eff, n_eff, "Wilson on stratified sample"), error)
+    return Estimate(rate, _normal(rate, error, "stratified"), error)
+
+
+def newcombe(k1: float, n1: float, k2: float, n2: float) -> Estimate | None:
+    """The first rate minus the second, with Newcombe's interval; a change is one whose interval excludes 0."""
+    first, second = wilson(k1, n1), wilson(k2, n2)
+    if first is None or second is None:
+        return None
+    p1, p2 = k1 / n1, k2 / n2
+    low = p1 - p2 - math.hypot(p1 - first.low, second.high - p2)
+    high = p1 - p2 + math.hypot(first.high - p1, p2 - second.low)
+    return Estimate(p1 - p2, Interval(max(-1.0, low), min(1.0, high), "Newcombe"))
+
+
+def ppi(human: Sequence[int], judge: Sequence[int], judge_only: Sequence[int]) -> CorrectedRate | None:
+    """PPI++: the judge's 0/1 verdicts corrected by a random subset that people labelled too (`human` and `judge` in the same
+    order); `judge_only` are the rest. Bootstrap where fewer than 15 items are positive to people."""
+    n, rest = len(human), len(judge_only)
+    if n < 2 or rest < 2:
+        return None
+    cells = np.bincount([2 * int(y) + int(f) for y, f in zip(human, judge, strict=True)], minlength=4)
+    flagged = int(sum(judge_only))
+    rate, error, weight = (float(x) for x in _ppi(*cells, flagged, rest))
+    positives = int(cells[2] + cells[3])
+    if positives in (0, n):  # the judge gets no weight, and neither resampling nor the normal interval sees any variance
+        interval = wilson(positives, n, "Wilson on human labels")
+    elif positives < FEW_POSITIVES:
+        rng = np.random.default_rng(SEED)
+        again = _ppi(*rng.multinomial(n, cells / n, RESAMPLES).T, rng.binomial(rest, flagged / rest, RESAMPLES), rest)[0]
+        low, high = np.quantile(again, (0.025, 0.975))
+        interval = _around(rate, float(low), float(high), "PPI++, bootstrap")
+    else:
+        interval = _normal(rate, error, "PPI++") if error else None
+    return CorrectedRate(rate, interval, error, weight)
+
+
+def _ppi(neither: Any, judge: Any, human: Any, both: Any, flagged: Any, rest: int) -> tuple[Any, Any, Any]:
+    """Rate, standard error and weight of the judge from counts; arrays of counts give arrays."""
+    n = neither + judge + human + both
+    y, f, f_rest, f_all = (human + both) / n, (judge + both) / n, flagged / rest, (judge + both + flagged) / (n + rest)
+    covariance = (both / n - y * f) * n / (n - 1)
+    spread = np.asarray((1 + n / rest) * f_all * (1 - f_all) * (n + rest) / (n + rest - 1))
+    weight = np.clip(np.divide(covariance, spread, out=np.zeros(spread.shape), where=spread > 0), 0, 1)
+    human_part = (y * (1 - y) + weight**2 * f * (1 - f)) / (n - 1) - 2 * weight * covariance / n
+    variance = weight**2 * f_rest * (1 - f_rest) / (rest - 1) + np.where(human_part > ROUNDING / n, human_part, 0)
+    return np.clip(weight * f_rest + y - weight * f, 0, 1), np.sqrt(variance), weight
+
+
+def rogan_gladen(flagged: int, judged: int, hits: int, positives: int, passes: int, negatives: int) -> Estimate | None:
+    """A judge's rate (flagged of judged) corrected by a separate calibration: hits of true positives, passes of true
+    negatives. None for a judge hardly better than chance."""
+    if not (judged and positives and negatives):
+        return None
+    p, sensitivity, specificity = flagged / judged, hits / positives, passes / negatives
+    youden = sensitivity + specificity - 1
+    if youden < LEAST_YOUDEN - ROUNDING:
+        return None
+    rate = min(1.0, max(0.0, (p + specificity - 1) / youden))
+    variance = (p * (1 - p) / judged + (1 - rate) ** 2 * specificity * (1 - specificity) / negatives
+                + rate**2 * sensitivity * (1 - sensitivity) / positives)
+    error = math.sqrt(variance) / youden
+    return Estimate(rate, _normal(rate, error, "Rogan-Gladen") if error else None, error)
 
 
 def garwood(count: int, exposure: float) -> Interval:
-    """Garwood's exact interval of a Poisson rate."""
-    tail = (1 - LEVEL) / 2
-    low = sp.chi2.ppf(tail, 2 * count) / 2 if count else 0.0
-    return Interval(float(low) / exposure, float(sp.chi2.ppf(1 - tail, 2 * count + 2)) / 2 / exposure, "Garwood")
+    """Garwood's exact interval of a Poisson rate, for an exposure above 0."""
+    low = float(chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
+    return Interval(low / exposure, float(chi2.ppf(0.975, 2 * count + 2)) / 2 / exposure, "Garwood")
 
 
-def poisson_ratio(k1: int, exposure_1: float, k2: int, exposure_2: float) -> Comparison:
-    """Two Poisson rates by the conditional binomial test; the difference is the ratio of the second to the first."""
-    n, expected = k1 + k2, exposure_2 / (exposure_1 + exposure_2)
-    if not n:
-        return Comparison(math.nan, None, 1.0)
-    test = sp.binomtest(k2, n, expected)
-    share = test.proportion_ci(LEVEL, "exact")
-    bounds = [math.inf if b == 1 else b / (1 - b) * exposure_1 / exposure_2 for b in (share.low, share.high)]
-    ratio = math.inf if not k1 else (k2 / exposure_2) / (k1 / exposure_1)
-    return Comparison(ratio, Interval(bounds[0], bounds[1], "Clopper-Pearson"), float(test.pvalue))
+def poisson_ratio(count1: int, exposure1: float, count2: int, exposure2: float) -> RateRatio:
+    """The second rate over the first by the conditional binomial test. Without an event or an exposure nothing contradicts
+    equal rates (p = 1); without an event in the first, the ratio has no upper end."""
+    if not (count1 + count2 and exposure1 and exposure2):
+        return RateRatio(None, None, 1.0)
+    test = binomtest(count2, count1 + count2, exposure2 / (exposure1 + exposure2))
+    if not count1:
+        return RateRatio(None, None, float(test.pvalue))
+    ends, odds = test.proportion_ci(0.95, "exact"), exposure1 / exposure2
+    low, high = (float(end / (1 - end)) * odds for end in (ends.low, ends.high))
+    return RateRatio(count2 / count1 * odds, Interval(low, high, "conditional binomial"), float(test.pvalue))
 
 
-def kaplan_meier(events: Sequence[float], censored: Sequence[float], share: float) -> Estimate:
-    """The first time by which `share` of all have ended, with log-log limits; None when the curve does not get there."""
-    times, alive, surviving, variance = [], len(events) + len(censored), 1.0, 0.0
-    goal = 1 - share
-    value = low = high = None
-    for time in sorted(set(events)):
-        at_risk = alive - sum(other < time for other in (*events, *censored))
-        ended = sum(other == time for other in events)
-        surviving *= 1 - ended / at_risk
-        variance += ended / (at_risk * (at_risk - ended)) if at_risk > ended else math.inf
-        times.append(time)
-        lower, upper = _log_log(surviving, variance)
-        if value is None and surviving <= goal + 1e-12:
-            value = time
-        if low is None and lower <= goal:
-            low = time
-        if high is None and upper <= goal:
-            high = time
-    return Estimate(value, Interval(low, high, "Kaplan-Meier, log-log") if value is not None and low is not None and high is not None else None)
+def kaplan_meier(events: Sequence[float], censored: Sequence[float], q: float = 0.5) -> Quantile:
+    """The first time by which a share q has ended, some still running; log-log limits."""
+    times, ended = np.unique(np.asarray(events, float), return_counts=True)
+    everybody = np.sort(np.concatenate([np.asarray(events, float), np.asarray(censored, float)]))
+    at_risk = len(everybody) - np.searchsorted(everybody, times)
+    survival = np.cumprod(1 - ended / at_risk)
+    still = survival > 0  # at 0 the limits are undefined
+    times_still, survival_still, ended, at_risk = times[still], survival[still], ended[still], at_risk[still]
+    width = Z * np.sqrt(np.cumsum(ended / (at_risk * (at_risk - ended)))) / -np.log(survival_still)
+    value = _first(times, survival, 1 - q)
+    low, high = (_first(times_still, survival_still ** np.exp(sign * width), 1 - q) for sign in (1, -1))
+    return Quantile(value, Interval(low, high, "Kaplan-Meier, log-log") if low is not None and high is not None else None)
 
 
-def _log_log(surviving: float, variance: float) -> tuple[float, float]:
-    if surviving <= 0 or not math.isfinite(variance):
-        return 0.0, 0.0
-    width = Z * math.sqrt(variance) / abs(math.log(surviving))
-    return surviving ** math.exp(width), surviving ** math.exp(-width)
-
-
-def median(values: Sequence[float]) -> Estimate:
-    """The median with the interval of order statistics; none for five values or fewer."""
+def median(values: Sequence[float]) -> Quantile:
+    """The median with the order statistics around it; their true confidence is in the method. No interval below six values."""
+    if not values:
+        return Quantile(None, None)
     ordered, n = sorted(values), len(values)
-    ranks = [rank for rank in range(1, n // 2 + 1) if 2 * sp.binom.cdf(rank - 1, n, 0.5) <= 1 - LEVEL]
-    interval = Interval(ordered[ranks[-1] - 1], ordered[n - ranks[-1]], "order statistics") if ranks and n > 5 else None
-    return Estimate(float(np.median(ordered)), interval)
+    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    rank = int(binom.ppf(0.025, n, 0.5))
+    if not rank:
+        return Quantile(middle, None)
+    confidence = 1 - 2 * float(binom.cdf(rank - 1, n, 0.5))
+    return Quantile(middle, Interval(ordered[rank - 1], ordered[n - rank], f"order statistics, {confidence:.2%}"))
 
 
-def mann_whitney(before: Sequence[float], after: Sequence[float]) -> Comparison | None:
-    """Whether durations shifted, with the Hodges-Lehmann shift; None without values on a side."""
+def n_eff_by_day(hits: Sequence[float], totals: Sequence[float]) -> float | None:
+    """The sample size that allows for similar items within a day. Where every day is all or nothing alike, days are the sample;
+    a single day, or different days without any spread, tells nothing."""
+    days = [(hit, total) for hit, total in zip(hits, totals, strict=True) if total]
+    hit, total = sum(hit for hit, _ in days), sum(total for _, total in days)
+    if len(days) < 2:
+        return None
+    if hit in (0, total):
+        return float(len(days))
+    # Whole numbers stay whole up to the one division, so no spread is 0 and not rounding.
+    spread = len(days) * sum((h * total - hit * t) ** 2 for h, t in days)
+    return float(hit * (total - hit) * total**2 * (len(days) - 1) / spread) if spread else None
+
+
+def wilson_by_day(hits: Sequence[float], totals: Sequence[float]) -> Interval | None:
+    """Wilson's interval of a rate of tokens or calls whose days differ."""
+    n_eff = n_eff_by_day(hits, totals)
+    return wilson(sum(hits) / sum(totals) * n_eff, n_eff, "Wilson, day-clustered") if n_eff else None
+
+
+def rates_differ_by_day(hits1: Sequence[float], totals1: Sequence[float], hits2: Sequence[float], totals2: Sequence[float]) -> bool:
+    """Whether Newcombe's interval on day-clustered sample sizes excludes equal rates."""
+    n1, n2 = n_eff_by_day(hits1, totals1), n_eff_by_day(hits2, totals2)
+    if n1 is None or n2 is None:
+        return False
+    change = newcombe(sum(hits1) / sum(totals1) * n1, n1, sum(hits2) / sum(totals2) * n2, n2)
+    return change is not None and change.interval is not None and not change.interval.low <= 0 <= change.interval.high
+
+
+def bootstrap_mean(values: Sequence[float]) -> Estimate | None:
+    """The mean with a percentile bootstrap interval, the same on every run and in every order; none without spread."""
+    if not values:
+        return None
+    sample = np.sort(np.asarray(values, float))
+    mean = math.fsum(sample) / len(sample)
+    if sample[0] == sample[-1]:
+        return Estimate(mean, None)
+    drawn = bootstrap((sample,), np.mean, n_resamples=RESAMPLES, batch=max(1, 1_000_000 // len(sample)), vectorized=True,
+                      method="percentile", rng=np.random.default_rng(SEED))
+    low, high = (float(end) for end in drawn.confidence_interval)
+    return Estimate(mean, Interval(min(low, mean), max(high, mean), "bootstrap"), float(drawn.standard_error))
+
+
+def mann_whitney(before: Sequence[float], after: Sequence[float]) -> Shift | None:
+    """Whether the second sample tends to lie above or below the first, and by how much."""
     if not before or not after:
         return None
-    shift = float(np.median(np.subtract.outer(np.asarray(after), np.asarray(before))))
-    return Comparison(shift, None, float(sp.mannwhitneyu(after, before).pvalue))
+    differences = np.subtract.outer(np.asarray(after, float), np.asarray(before, float))
+    p = float(mannwhitneyu(before, after).pvalue) if len({*before, *after}) > 1 else 1.0
+    return Shift(float(np.median(differences)), p)
+
+
+def n_per_period(rate1: float, rate2: float, power: float = 0.8) -> int | None:
+    """How many items each period needs for this change to be found with the given power; None for no change."""
+    effect = 2 * math.asin(math.sqrt(rate1)) - 2 * math.asin(math.sqrt(rate2))
+    return math.ceil(2 * (Z + float(norm.ppf(power))) ** 2 / effect**2) if effect else None
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """The q-value of each p-value, in the same order."""
+    return [float(q) for q in false_discovery_control(p_values)] if p_values else []
+
+
+def _around(value: float, low: float, high: float, method: str) -> Interval:
+    """Ends of a rate, kept in [0, 1] and around the value where rounding would move them past it."""
+    return Interval(max(0.0, min(low, value)), min(1.0, max(high, value)), method)
+
+
+def _normal(value: float, error: float, method: str) -> Interval:
+    return _around(value, value - Z * error, value + Z * error, method)
+
+
+def _first(times: Any, shares: Any, threshold: float) -> float | None:
+    reached = np.flatnonzero(shares <= threshold + ROUNDING)
+    return float(times[reached[0]]) if len(reached) else None

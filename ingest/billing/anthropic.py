@@ -34,14 +34,14 @@ left join meters t on t.part = 'tier' and t.text = lines.tier
 REPORTED_COSTS = """
     select cast(amount * 0.01 as decimal(24,12)) as billed_cost, cast(null as decimal(24,12)) as list_cost,
            upper(currency) as billing_currency, starting_at as starts, ending_at as ends, description, organization_id, model,
-           coalesce(token_type, cost_type) as type, lower(service_tier) as tier, workspace_id as project, null as api_key_id
+           coalesce(token_type, cost_type) as type, lower(service_tier) as tier, workspace_id as project, cast(null as varchar) as api_key_id
     from source where amount is not null"""
 
 # The console has days, names instead of ids, and no priority tier among the costs.
 CONSOLE_COSTS = f"""
     select cost_usd as billed_cost, list_price_usd as list_cost, 'USD' as billing_currency, cast(usage_date_utc as timestamp) as starts,
            cast(usage_date_utc as timestamp) + interval 1 day as ends, concat_ws(', ', model, token_type) as description,
-           null as organization_id, replace(replace(lower(model), ' ', '-'), '.', '-') as model,
+           cast(null as varchar) as organization_id, replace(replace(lower(model), ' ', '-'), '.', '-') as model,
            coalesce(token_type, cost_type) as type, lower(usage_type) as tier, nullif(workspace, '{DEFAULT_WORKSPACE}') as project, api_key_id
     from source where cost_usd is not null"""
 

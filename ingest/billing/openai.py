@@ -28,7 +28,7 @@ LINE_ITEM = r"^(?:(priority|flex|batch) \| )?([^\s,]+)(?: (text|audio|image))?, 
 
 COSTS = rf"""
 with lines as (
-    select *, regexp_extract(lower(trim(line_item)), '{LINE_ITEM}', ['tier', 'model', 'modality', 'class', 'context']) as part
+    select *, regexp_extract(lower(trim(line_item)), '{LINE_ITEM}', ['tier', 'model', 'modality', 'class', 'context']) as item
     from source where amount_value is not null or line_item is not null
 )
 select amount_value as billed_cost, amount_value as effective_cost, upper(amount_currency) as billing_currency,
@@ -42,12 +42,12 @@ select amount_value as billed_cost, amount_value as effective_cost, upper(amount
             when quantity_unit = '1000_tokens' then cast(quantity * 1000 as decimal(24,12)) end as consumed_quantity,
        case when m.token_class is null then quantity_unit
             when quantity_unit in ('tokens', '1000_tokens') then 'Tokens' end as consumed_unit,
-       'openai' as provider, nullif(part.model, '') as model, m.token_class as token_class,
+       'openai' as provider, nullif(item.model, '') as model, m.token_class as token_class,
        case when m.text is null then 'other' else m.unit_class end as unit_class,
-       case when part.class <> '' then coalesce(nullif(part.tier, ''), 'standard') end as service_tier,
+       case when item.class <> '' then coalesce(nullif(item.tier, ''), 'standard') end as service_tier,
        project_id as project, api_key_id as api_key_id
 from lines
-left join meters m on (m.part = 'class' and m.text = part.class) or (m.part = 'line' and m.text = lower(trim(line_item)))
+left join meters m on (m.part = 'class' and m.text = item.class) or (m.part = 'line' and m.text = lower(trim(line_item)))
 """
 
 # A blank bucket proves that the day was exported, for every organization of the file.

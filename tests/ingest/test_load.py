@@ -3,6 +3,7 @@
 import gzip
 import shutil
 from datetime import datetime
+from itertools import permutations
 from decimal import Decimal
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def test_a_mixed_folder_loads_what_is_good_and_names_the_rest(loader: Loader, st
     (tmp_path / "cost.csv").write_text(COSTS.format(first="0.10"))
     (tmp_path / "notes.txt").write_text("notes")
     (tmp_path / ".hidden.csv").write_text("never looked at")
+    (tmp_path / "ledger.duckdb.key").write_text("of the ledger")
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "deep" / "er" / "systems.csv").write_text(SYSTEMS)
     outcomes = {Path(outcome.path).name: outcome.status for outcome in loader.load(find_files([tmp_path]))}
@@ -104,6 +106,18 @@ def test_a_later_register_adds_a_version_and_leaves_the_earlier_months_as_they_w
     load_text(loader, tmp_path / "systems.csv", SYSTEMS.replace("A. Brandt", "M. Okafor") + "\n", as_of=datetime(2026, 10, 1))
     versions = store.query("select owner, valid_from, valid_to from systems order by valid_from").rows()
     assert versions == [("A. Brandt", datetime(1970, 1, 1), datetime(2026, 9, 1)), ("M. Okafor", datetime(2026, 9, 1), None)]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_value_that_comes_back_stays_in_the_history_whatever_the_order_of_loading(
+        loader: Loader, store: Store, tmp_path: Path, order: tuple[int, ...]) -> None:
+    days = [("2026-01-01", "x"), ("2026-02-01", "y"), ("2026-03-01", "x")]
+    header, row = SYSTEMS.splitlines()
+    for number in order:
+        valid_from, owner = days[number]
+        load_text(loader, tmp_path / "systems.csv", f"{header},valid_from\n{row.replace('A. Brandt', owner)},{valid_from}\n")
+    assert store.query("select owner from systems order by valid_from")["owner"].to_list() == ["x", "y", "x"]
+    assert store.query("select count(*) as n from systems where valid_to is null")["n"].item() == 1
 
 
 def test_two_rows_with_one_key_keep_the_first_and_reject_the_second(loader: Loader, store: Store, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Literal
 from urllib.parse import urlencode
 
 from app import marks

@@ -54,22 +54,21 @@ def errors_in_words() -> Iterator[None]:
 def demo(port: Port = None, open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the dashboard in the browser.")] = True,
          db: Db = None) -> None:
     """Load the sample company's quarter into a ledger of its own and show it in the browser."""
-    with errors_in_words():
-        with as_file(files("sample_data")) as company:  # with its own prices and attribution rules
-            chosen = _server_settings(db or Path(DEMO_LEDGER), None, port, company)
-            out.print("A synthetic company's quarter: six AI systems, three providers.")
-            ledger = LocalLedger(chosen, read_only=False)
-            try:
-                outcomes = _load_with_progress(ledger, find_files([company / "data"]), None, None)
-            finally:
-                ledger.store.close()
-            for outcome in outcomes:
-                if outcome.status in ("failed", "partial"):
-                    err.print(outcome.line(), markup=False)
-            known = all(outcome.status == "already loaded" for outcome in outcomes)
-            out.print(f"{chosen.db} has it already" if known else
-                      f"{sum(outcome.rows for outcome in outcomes):,} rows from {len(outcomes)} files in {chosen.db}")
-            _serve(chosen, open_browser)
+    with errors_in_words(), as_file(files("sample_data")) as company:  # with its own prices and attribution rules
+        chosen = _server_settings(db or Path(DEMO_LEDGER), None, port, company)
+        out.print("A synthetic company's quarter: six AI systems, three providers.")
+        ledger = LocalLedger(chosen, read_only=False)
+        try:
+            outcomes = _load_with_progress(ledger, find_files([company / "data"]), None, None)
+        finally:
+            ledger.store.close()
+        for outcome in outcomes:
+            if outcome.status in ("failed", "partial"):
+                err.print(outcome.line(), markup=False)
+        known = all(outcome.status == "already loaded" for outcome in outcomes)
+        out.print(f"{chosen.db} has it already" if known else
+                  f"{sum(outcome.rows for outcome in outcomes):,} rows from {len(outcomes)} files in {chosen.db}")
+        _serve(chosen, open_browser)
 
 
 @cli.command()

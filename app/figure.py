@@ -3,14 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from html import escape
 
 import plotly.graph_objects as go
 
 from app import quantities
 from app.labels import LINE_PX, clear, spread, text_width
-from app.theme import FONT, PALETTES, Mode
+from app.theme import FONT, PALETTES, Mode, translucent
+
+_CLOCK_STEPS = (1, 2, 3, 5, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200)  # seconds
 
 PLOT_PX = 420  # the narrowest plot that labels beside each other are laid out for; on a wider one they only stand further apart
 
@@ -67,7 +69,8 @@ def template(mode: Mode) -> go.layout.Template:
         "showlegend": False, "dragmode": False, "hovermode": "x unified",
         "hoverlabel": {"bgcolor": palette.page, "bordercolor": palette.border,
                        "font": {"family": FONT, "size": 12, "color": palette.text}},
-        "xaxis": {**axis, "showgrid": False, "showline": True}, "yaxis": {**axis, "showline": False}})
+        "xaxis": {**axis, "showgrid": False, "showline": True, "spikecolor": palette.context, "spikethickness": 1, "spikedash": "solid"},
+        "yaxis": {**axis, "showline": False}})
 
 
 def blank(mode: Mode, height: int, *, left: int = 52, right: float = 12, top: int = 12, bottom: int = 26) -> go.Figure:
@@ -81,15 +84,15 @@ def plot_height(figure: go.Figure) -> float:
     return float(figure.layout.height - figure.layout.margin.t - figure.layout.margin.b)
 
 
-def scale(largest: float, unit: str) -> Scale:
-    """A scale from zero that holds the largest value with a little room, in four to six steps of a round size."""
+def scale(largest: float, unit: str, most: int = 6) -> Scale:
+    """A scale from zero that holds the largest value with a little room; steps of a round size, four to six ticks if six may be."""
     if largest <= 0:
         return Scale(1.0, [0.0], [_tick(0.0, 1.0, unit)])
     top = largest * 1.06
     if unit == "hours":
-        step = next((step for step in (1 / 60, 5 / 60, 10 / 60, 20 / 60, 0.5, 1, 2, 4, 8, 12) if top / step <= 6), 24 * _step(top / 24))
+        step = next((seconds / 3600 for seconds in _CLOCK_STEPS if top * 3600 / seconds < most), 24 * _step(top / 24, most))
     else:
-        step = _step(top)
+        step = _step(top, most)
     ticks = [step * index for index in range(math.floor(top / step + 1e-9) + 1)]
     return Scale(top, ticks, [_tick(tick, step, unit) for tick in ticks])
 
@@ -101,17 +104,41 @@ def value_axis(figure: go.Figure, largest: float, unit: str) -> None:
 
 
 def day_axis(figure: go.Figure, first: date, last: date) -> None:
-    """A time axis with dates as people write them."""
-    days = (last - first).days
-    figure.update_xaxes(type="date", nticks=6, tickformat="%-d %b" if days <= 150 else "%b %Y", hoverformat="%a %-d %b %Y")
+    """A time axis with at most six dates as people write them: days, Mondays or first days of a month."""
+    ticks = date_ticks(first, last)
+    texts = [quantities.day(tick) if (last - first).days <= 150 else f"{tick:%b %Y}" for tick in ticks]
+    figure.update_xaxes(type="date", tickvals=ticks, ticktext=texts, tickangle=0, hoverformat="%a %-d %b %Y")
 
 
-def target_line(figure: go.Figure, target: float, words: str, mode: Mode) -> None:
-    """A target across the plot with its words on the line."""
-    palette = PALETTES[mode]
+def date_ticks(first: date, last: date) -> list[date]:
+    """The dates to write on a time axis."""
+    span = (last - first).days
+    if span > 150:
+        months = [date(month // 12, month % 12 + 1, 1) for month in range(first.year * 12 + first.month, last.year * 12 + last.month)]
+        return months[::next(step for step in (1, 2, 3, 6, 12, 24, 60, 120) if len(months) / step <= 6)]
+    step = next(step for step in (1, 2, 3, 5, 7, 14, 28) if span / step < 7)
+    start = first if step < 7 else first + timedelta(days=-first.weekday() % 7)
+    return [start + timedelta(days=number) for number in range(0, (last - start).days + 1, step)]
+
+
+def target_line(figure: go.Figure, target: float, words: str, mode: Mode, crossed: Sequence[tuple[float, float]] = ()) -> None:
+    """A target across the plot with its words on the line, at that end and side which what is drawn leaves most free.
+
+    `crossed` are the points (share of the width, value) of what the words should keep clear of.
+    """
+    palette, room = PALETTES[mode], plot_height(figure)
+    px = room / float(figure.layout.yaxis.range[1])
+    share = text_width(words) / PLOT_PX + 0.05
+
+    def clearance(end: float, side: int) -> float:
+        middle = target * px + side * LINE_PX / 2
+        return min([abs(value * px - middle) for at, value in crossed if abs(at - end) <= share] + [room - middle, middle, 24.0])
+
+    end, side = max(((end, side) for end in (0.0, 1.0) for side in (1, -1)), key=lambda place: clearance(*place))
     figure.add_hline(y=target, line={"color": palette.text, "width": 1.2})
-    figure.add_annotation(x=0, xref="paper", y=target, text=words, showarrow=False, xanchor="left", yanchor="bottom", xshift=4,
-                          font={"color": palette.text})
+    figure.add_annotation(x=end, xref="paper", y=target, text=escape(words), showarrow=False, xanchor="right" if end else "left",
+                          yanchor="bottom" if side > 0 else "top", xshift=-4 if end else 4, font={"color": palette.text},
+                          bgcolor=translucent(palette.page, 0.75), borderpad=0)
 
 
 def release_lines(figure: go.Figure, releases: Sequence[Release], first: date, last: date, mode: Mode) -> None:
@@ -125,10 +152,11 @@ def release_lines(figure: go.Figure, releases: Sequence[Release], first: date, l
     moved = dict(zip(named, spread([places[index] for index in named], sizes, -20, PLOT_PX + 20), strict=True))
     for index, release in enumerate(shown):
         colour = palette.red.ink if release.is_emphasised else palette.context
-        figure.add_vline(x=release.at, line={"color": colour, "width": 1, "dash": "dot"})
+        figure.add_vline(x=_as_date(release.at), line={"color": colour, "width": 1, "dash": "dot"})
         if index in moved:
-            text = f"<b>{release.name}</b>" if release.is_emphasised else release.name
-            figure.add_annotation(x=release.at, y=1, yref="paper", text=text, showarrow=False, yanchor="bottom",
+            name = escape(release.name)
+            text = f"<b>{name}</b>" if release.is_emphasised else name
+            figure.add_annotation(x=_as_date(release.at), y=1, yref="paper", text=text, showarrow=False, yanchor="bottom",
                                   xshift=moved[index] - places[index], font={"color": colour if release.is_emphasised else palette.muted})
 
 
@@ -147,33 +175,35 @@ def anomaly_marks(figure: go.Figure, anomalies: Sequence[Anomaly], heights: Mapp
     """A triangle above each anomalous day and its text over whatever stands there; raises the end of the y axis to hold them."""
     palette, room = PALETTES[mode], plot_height(figure)
     first, span = min(heights), max((max(heights) - min(heights)).days, 1)
-    px_per_day = PLOT_PX / span
-    edges = []
-    for anomaly in anomalies:
-        at, width = (anomaly.day - first).days * px_per_day, text_width(f"{anomaly.text} · {anomaly.cause}")
-        edges.append((at + 6 - width, at + 6) if at + width > PLOT_PX else (at - 6, at - 6 + width))
+    places = {day: (day - first).days / span * PLOT_PX for day in heights}
+    boxes = [_lowest(places[anomaly.day], text_width(f"{anomaly.text} · {anomaly.cause}"), places, heights) for anomaly in anomalies]
 
     def bottoms(px_per_value: float) -> list[float]:
-        boxes = []
-        for anomaly, (left, right) in zip(anomalies, edges, strict=True):
-            below = [height for day, height in heights.items() if left <= (day - first).days * px_per_day <= right]
-            boxes.append((left, right, max(below) * px_per_value + 12))
-        return clear(boxes)
+        return clear([(left, right, below * px_per_value + 12) for left, right, below in boxes])
 
     top = figure.layout.yaxis.range[1]
     missing = max(bottoms(room / top)) + LINE_PX - room
     if missing > 0:
         top *= room / (room - missing)
         figure.update_yaxes(range=[0, top])
-    for anomaly, (left, _), bottom in zip(anomalies, edges, bottoms(room / top), strict=True):
+    for anomaly, (left, right, _), bottom in zip(anomalies, boxes, bottoms(room / top), strict=True):
         height = heights[anomaly.day]
-        is_right = left < (anomaly.day - first).days * px_per_day - 6
-        cause = f" · {anomaly.cause}" if anomaly.cause else ""
+        cause = f" · {escape(anomaly.cause)}" if anomaly.cause else ""
         figure.add_annotation(x=anomaly.day, y=height, text="▼", showarrow=False, yanchor="bottom", yshift=-2,
                               font={"color": palette.anomaly, "size": 10})
-        figure.add_annotation(x=anomaly.day, y=height, text=f"<b>{anomaly.text}</b>{cause}", showarrow=False, yanchor="bottom",
-                              xanchor="right" if is_right else "left", xshift=6 if is_right else -6,
-                              yshift=bottom - height * room / top - 2, font={"color": palette.orange.ink})
+        figure.add_annotation(x=anomaly.day, y=height, text=f"<b>{escape(anomaly.text)}</b>{cause}", showarrow=False, yanchor="bottom",
+                              xanchor="center", xshift=(left + right) / 2 - places[anomaly.day], yshift=bottom - height * room / top - 2,
+                              font={"color": palette.orange.ink}, bgcolor=translucent(palette.page, 0.85), borderpad=0)
+
+
+def _lowest(at: float, width: float, places: Mapping[date, float], heights: Mapping[date, float]) -> tuple[float, float, float]:
+    """Where a text over a day stands lowest: its left and right end, and the largest value below it."""
+    boxes = []
+    for left in (at - 6, at - width / 2, at + 6 - width):
+        left = max(min(left, PLOT_PX + 28 - width), -6)
+        below = max(height for day, height in heights.items() if left - 4 <= places[day] <= left + width + 4)
+        boxes.append((left, left + width, below))
+    return min(boxes, key=lambda box: box[2])
 
 
 def side_labels(figure: go.Figure, labels: Sequence[SideLabel], mode: Mode) -> None:
@@ -184,9 +214,9 @@ def side_labels(figure: go.Figure, labels: Sequence[SideLabel], mode: Mode) -> N
     places = spread([label.at / top * height for label in ordered], [LINE_PX] * len(ordered), -LINE_PX / 2, height + LINE_PX)
     for label, place in zip(ordered, places, strict=True):
         swatch = f"<span style='color:{label.swatch}'>■</span> " if label.swatch else ""
-        bold = f"<b>{label.bold}</b>" if label.bold else ""
+        bold = f"<b>{escape(label.bold)}</b>" if label.bold else ""
         figure.add_annotation(x=1, xref="paper", xanchor="left", xshift=7, y=place / height, yref="paper", yanchor="middle", align="left",
-                              showarrow=False, text=f"{swatch}{bold}{' ' if bold and label.plain else ''}{label.plain}",
+                              showarrow=False, text=f"{swatch}{bold}{' ' if bold and label.plain else ''}{escape(label.plain)}",
                               font={"color": label.colour or palette.muted})
 
 
@@ -195,18 +225,20 @@ def side_margin(labels: Sequence[SideLabel]) -> float:
     return max((label.width for label in labels), default=0) + 12
 
 
-def _step(top: float) -> float:
+def _step(top: float, most: int) -> float:
     power = 10.0 ** math.floor(math.log10(top / 5))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if top / (step * power) <= 5.2)
+    return next(step * power for step in (1, 2, 2.5, 5, 10, 20, 25, 50) if top / (step * power) < most)
 
 
 def _tick(value: float, step: float, unit: str) -> str:
+    if value == 0:
+        return "$0" if unit == "usd" else "0"
     if unit == "usd":
         return f"${value / 1000:,.4g}k" if step >= 5000 else f"${value:,.0f}" if step >= 1 else f"${value:,.{_decimals(step)}f}"
     if unit == "share":
-        return f"{value * 100:.{_decimals(step * 100)}f}{quantities.NB}%" if value else "0"
+        return f"{value * 100:.{_decimals(step * 100)}f}{quantities.NB}%"
     if unit == "hours":
-        return quantities.duration(value) if value else "0"
+        return quantities.duration(value)
     if unit == "count":
         return quantities.count(round(value))
     return f"{value:,.{_decimals(step)}f}"

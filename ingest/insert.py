@@ -205,7 +205,8 @@ def _continued(collector: Collector, incoming: Incoming, run: Run) -> list[list[
         return [[] for _ in buckets]
     start = incoming.covered.columns.index(collector.period[0])
     earliest = min(bucket[start] for bucket in buckets)
-    page = Page(collector.name, run.load_ids[-1], {bucket for bucket in buckets if bucket[start] == earliest}, set(incoming.unfinished.rows()))
+    first = {bucket for bucket in buckets if bucket[start] == earliest}
+    page = Page(collector.name, run.load_ids[-1], first, set(incoming.unfinished.rows()))
     others = [other for other in run.pages if other.collector == collector.name]
     run.pages.append(page)
     return [[other.load_id for other in others

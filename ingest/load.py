@@ -14,14 +14,14 @@ import duckdb
 
 from ingest import insert, rollup
 from ingest.attribution import Attribution
-from ingest.collector import Collector, detect
+from ingest.collector import detect
 from ingest.errors import SpanledgerError, UnknownFormat
 from ingest.insert import Run
 from ingest.otlp import files as otlp_files
 from ingest.otlp.commit import SpanLedger, Written
 from ingest.otlp.span import Reject, Span
-from ingest.probe import probe
 from ingest.prices.book import ensure_book
+from ingest.probe import probe
 from ingest.store import Store
 from ingest.table import RowReject, stage
 

@@ -1,21 +1,22 @@
-"""Intervals and tests behind the KPIs, 95 % throughout: numbers in, a small frozen result out, None where the data cannot carry one."""
+"""Rates, means and counts with their 95 % intervals: numbers in, a small frozen result out, None where the data carry none."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
-from scipy.stats import binom, binomtest, bootstrap, chi2, false_discovery_control, mannwhitneyu, norm
+from scipy.stats import binomtest, bootstrap, chi2, false_discovery_control, norm
 
 Z = 1.959963984540054  # two-sided 95 %
 RESAMPLES = 4000
-SEED = 20_26
+SEED = 2026
 FEW_POSITIVES = 15  # below, the normal interval of a corrected rate is too short on one side
 LEAST_YOUDEN = 0.3  # a judge below is hardly better than chance, and the correction would blow up the noise
 ROUNDING = 1e-12
 
 
+@final
 @dataclass(frozen=True)
 class Interval:
     """Two finite ends with 95 % confidence, and how they were found."""
@@ -55,27 +56,11 @@ class CorrectedRate:
 
 
 @dataclass(frozen=True)
-class Quantile:
-    """A quantile of durations; the value is None where the curve never gets there, the interval where an end stays open."""
-
-    value: float | None
-    interval: Interval | None
-
-
-@dataclass(frozen=True)
 class RateRatio:
     """The second Poisson rate over the first, and the p-value of no difference."""
 
     value: float | None
     interval: Interval | None
-    p: float
-
-
-@dataclass(frozen=True)
-class Shift:
-    """How far the second sample lies above the first (Hodges-Lehmann), and the p-value of no shift (Mann-Whitney)."""
-
-    value: float
     p: float
 
 
@@ -90,8 +75,7 @@ def wilson(k: float, n: float, method: str = "Wilson") -> Interval | None:
 
 def zero_events_upper(n: float) -> float | None:
     """The rate that is still compatible with no event in n: "0 of 120; up to 3.1 %"."""
-    interval = wilson(0, n)
-    return interval.high if interval else None
+    return interval.high if (interval := wilson(0, n)) else None
 
 
 def hajek(outcomes: Sequence[float], probabilities: Sequence[float]) -> WeightedRate | None:
@@ -100,7 +84,7 @@ def hajek(outcomes: Sequence[float], probabilities: Sequence[float]) -> Weighted
         return None
     weights = 1 / np.asarray(probabilities, float)
     total = math.fsum(weights)
-    rate = min(1.0, math.fsum(weights * np.asarray(outcomes, float)) / total)
+    rate = math.fsum(weights * np.asarray(outcomes, float)) / total
     n_eff = total**2 / math.fsum(weights**2)
     return WeightedRate(rate, wilson(rate * n_eff, n_eff, "Wilson on weighted sample"), total, n_eff)
 
@@ -115,14 +99,14 @@ def stratified(strata: Sequence[tuple[int, int, int]]) -> Estimate | None:
     if not parts or parts[0][0] < 2:
         return None
     everything = sum(size for _, size, _ in parts)
-    rate = math.fsum(size / everything * k / n for n, size, k in parts)
+    rate = math.fsum(size * k / n for n, size, k in parts) / everything
     error = math.sqrt(math.fsum((size / everything) ** 2 * (1 - n / size) * k / n * (1 - k / n) / (n - 1) for n, size, k in parts))
     if all(n == size for n, size, _ in parts):
         return Estimate(rate, Interval(rate, rate, "census"), 0.0)
     if not error:
         n_eff = 1 / math.fsum((size / everything) ** 2 / n for n, size, _ in parts)
         return Estimate(rate, wilson(rate * n_eff, n_eff, "Wilson on stratified sample"), error)
-    return Estimate(rate, _normal(rate, error, "stratified"), error)
+    return Estimate(rate, _around(rate, rate - Z * error, rate + Z * error, "stratified"), error)
 
 
 def newcombe(k1: float, n1: float, k2: float, n2: float) -> Estimate | None:
@@ -143,30 +127,31 @@ def ppi(human: Sequence[int], judge: Sequence[int], judge_only: Sequence[int]) -
     if n < 2 or rest < 2:
         return None
     cells = np.bincount([2 * int(y) + int(f) for y, f in zip(human, judge, strict=True)], minlength=4)
-    flagged = int(sum(judge_only))
-    rate, error, weight = (float(x) for x in _ppi(*cells, flagged, rest))
-    positives = int(cells[2] + cells[3])
+    flagged, positives = int(sum(judge_only)), int(sum(human))
+    rate, error, weight = (float(x) for x in _ppi(cells, flagged, rest))
     if positives in (0, n):  # the judge gets no weight, and neither resampling nor the normal interval sees any variance
         interval = wilson(positives, n, "Wilson on human labels")
     elif positives < FEW_POSITIVES:
         rng = np.random.default_rng(SEED)
-        again = _ppi(*rng.multinomial(n, cells / n, RESAMPLES).T, rng.binomial(rest, flagged / rest, RESAMPLES), rest)[0]
-        low, high = np.quantile(again, (0.025, 0.975))
-        interval = _around(rate, float(low), float(high), "PPI++, bootstrap")
+        drawn, _, _ = _ppi(rng.multinomial(n, cells / n, RESAMPLES).T, rng.binomial(rest, flagged / rest, RESAMPLES), rest)
+        low, high = (float(end) for end in np.quantile(drawn, (0.025, 0.975)))
+        interval = _around(rate, low, high, "PPI++, bootstrap") if low < high else None
     else:
-        interval = _normal(rate, error, "PPI++") if error else None
+        interval = _around(rate, rate - Z * error, rate + Z * error, "PPI++") if error else None
     return CorrectedRate(rate, interval, error, weight)
 
 
-def _ppi(neither: Any, judge: Any, human: Any, both: Any, flagged: Any, rest: int) -> tuple[Any, Any, Any]:
-    """Rate, standard error and weight of the judge from counts; arrays of counts give arrays."""
-    n = neither + judge + human + both
-    y, f, f_rest, f_all = (human + both) / n, (judge + both) / n, flagged / rest, (judge + both + flagged) / (n + rest)
+def _ppi(cells: Any, flagged: Any, rest: int) -> tuple[Any, Any, Any]:
+    """Rate, standard error and weight of the judge. Cells count the labelled items: positive to neither, to the judge alone,
+    to people alone, to both; flagged counts the judge's positives in the rest. Arrays of counts give arrays."""
+    neither, judge_alone, human_alone, both = cells
+    n = neither + judge_alone + human_alone + both
+    y, f, f_rest, f_all = (human_alone + both) / n, (judge_alone + both) / n, flagged / rest, (judge_alone + both + flagged) / (n + rest)
     covariance = (both / n - y * f) * n / (n - 1)
     spread = np.asarray((1 + n / rest) * f_all * (1 - f_all) * (n + rest) / (n + rest - 1))
     weight = np.clip(np.divide(covariance, spread, out=np.zeros(spread.shape), where=spread > 0), 0, 1)
-    human_part = (y * (1 - y) + weight**2 * f * (1 - f)) / (n - 1) - 2 * weight * covariance / n
-    variance = weight**2 * f_rest * (1 - f_rest) / (rest - 1) + np.where(human_part > ROUNDING / n, human_part, 0)
+    rectifier = (y * (1 - y) + weight**2 * f * (1 - f)) / (n - 1) - 2 * weight * covariance / n
+    variance = weight**2 * f_rest * (1 - f_rest) / (rest - 1) + np.where(rectifier > ROUNDING / n, rectifier, 0)
     return np.clip(weight * f_rest + y - weight * f, 0, 1), np.sqrt(variance), weight
 
 
@@ -183,7 +168,7 @@ def rogan_gladen(flagged: int, judged: int, hits: int, positives: int, passes: i
     variance = (p * (1 - p) / judged + (1 - rate) ** 2 * specificity * (1 - specificity) / negatives
                 + rate**2 * sensitivity * (1 - sensitivity) / positives)
     error = math.sqrt(variance) / youden
-    return Estimate(rate, _normal(rate, error, "Rogan-Gladen") if error else None, error)
+    return Estimate(rate, _around(rate, rate - Z * error, rate + Z * error, "Rogan-Gladen") if error else None, error)
 
 
 def garwood(count: int, exposure: float) -> Interval:
@@ -205,36 +190,8 @@ def poisson_ratio(count1: int, exposure1: float, count2: int, exposure2: float) 
     return RateRatio(count2 / count1 * odds, Interval(low, high, "conditional binomial"), float(test.pvalue))
 
 
-def kaplan_meier(events: Sequence[float], censored: Sequence[float], q: float = 0.5) -> Quantile:
-    """The first time by which a share q has ended, some still running; log-log limits."""
-    times, ended = np.unique(np.asarray(events, float), return_counts=True)
-    everybody = np.sort(np.concatenate([np.asarray(events, float), np.asarray(censored, float)]))
-    at_risk = len(everybody) - np.searchsorted(everybody, times)
-    survival = np.cumprod(1 - ended / at_risk)
-    still = survival > 0  # at 0 the limits are undefined
-    times_still, survival_still, ended, at_risk = times[still], survival[still], ended[still], at_risk[still]
-    width = Z * np.sqrt(np.cumsum(ended / (at_risk * (at_risk - ended)))) / -np.log(survival_still)
-    value = _first(times, survival, 1 - q)
-    low, high = (_first(times_still, survival_still ** np.exp(sign * width), 1 - q) for sign in (1, -1))
-    return Quantile(value, Interval(low, high, "Kaplan-Meier, log-log") if low is not None and high is not None else None)
-
-
-def median(values: Sequence[float]) -> Quantile:
-    """The median with the order statistics around it; their true confidence is in the method. No interval below six values."""
-    if not values:
-        return Quantile(None, None)
-    ordered, n = sorted(values), len(values)
-    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-    rank = int(binom.ppf(0.025, n, 0.5))
-    if not rank:
-        return Quantile(middle, None)
-    confidence = 1 - 2 * float(binom.cdf(rank - 1, n, 0.5))
-    return Quantile(middle, Interval(ordered[rank - 1], ordered[n - rank], f"order statistics, {confidence:.2%}"))
-
-
 def n_eff_by_day(hits: Sequence[float], totals: Sequence[float]) -> float | None:
-    """The sample size that allows for similar items within a day. Where every day is all or nothing alike, days are the sample;
-    a single day, or different days without any spread, tells nothing."""
+    """The sample size that allows for similar items within a day. Where all items of all days are alike, days are the sample."""
     days = [(hit, total) for hit, total in zip(hits, totals, strict=True) if total]
     hit, total = sum(hit for hit, _ in days), sum(total for _, total in days)
     if len(days) < 2:
@@ -271,17 +228,9 @@ def bootstrap_mean(values: Sequence[float]) -> Estimate | None:
         return Estimate(mean, None)
     drawn = bootstrap((sample,), np.mean, n_resamples=RESAMPLES, batch=max(1, 1_000_000 // len(sample)), vectorized=True,
                       method="percentile", rng=np.random.default_rng(SEED))
-    low, high = (float(end) for end in drawn.confidence_interval)
-    return Estimate(mean, Interval(min(low, mean), max(high, mean), "bootstrap"), float(drawn.standard_error))
-
-
-def mann_whitney(before: Sequence[float], after: Sequence[float]) -> Shift | None:
-    """Whether the second sample tends to lie above or below the first, and by how much."""
-    if not before or not after:
-        return None
-    differences = np.subtract.outer(np.asarray(after, float), np.asarray(before, float))
-    p = float(mannwhitneyu(before, after).pvalue) if len({*before, *after}) > 1 else 1.0
-    return Shift(float(np.median(differences)), p)
+    low, high = drawn.confidence_interval
+    inside = Interval(float(max(sample[0], min(low, mean))), float(min(sample[-1], max(high, mean))), "bootstrap")
+    return Estimate(mean, inside, float(drawn.standard_error))
 
 
 def n_per_period(rate1: float, rate2: float, power: float = 0.8) -> int | None:
@@ -298,12 +247,3 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 def _around(value: float, low: float, high: float, method: str) -> Interval:
     """Ends of a rate, kept in [0, 1] and around the value where rounding would move them past it."""
     return Interval(max(0.0, min(low, value)), min(1.0, max(high, value)), method)
-
-
-def _normal(value: float, error: float, method: str) -> Interval:
-    return _around(value, value - Z * error, value + Z * error, method)
-
-
-def _first(times: Any, shares: Any, threshold: float) -> float | None:
-    reached = np.flatnonzero(shares <= threshold + ROUNDING)
-    return float(times[reached[0]]) if len(reached) else None

@@ -5,15 +5,14 @@ inside a bucket and the page that begins with it add up when they are loaded tog
 taken as a restatement of that bucket, because a page does not say which page it follows.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from ingest.billing import pages
 from ingest.collector import Collector
 from ingest.probe import Probe
 
 TIMES = {"starting_at": "time!", "ending_at": "time!"}
-# A page does not name the organization; who collects pages of several may add the key.
-PAGE = {"organization_id": "text?", "has_more": "bool?"}
 DEFAULT_WORKSPACE = "Default"
 
 CHARGES = """
@@ -34,7 +33,8 @@ left join meters t on t.part = 'tier' and t.text = lines.tier
 REPORTED_COSTS = """
     select cast(amount * 0.01 as decimal(24,12)) as billed_cost, cast(null as decimal(24,12)) as list_cost,
            upper(currency) as billing_currency, starting_at as starts, ending_at as ends, description, organization_id, model,
-           coalesce(token_type, cost_type) as type, lower(service_tier) as tier, workspace_id as project, cast(null as varchar) as api_key_id
+           coalesce(token_type, cost_type) as type, lower(service_tier) as tier, workspace_id as project,
+           cast(null as varchar) as api_key_id
     from source where amount is not null"""
 
 # The console has days, names instead of ids, and no priority tier among the costs.
@@ -42,7 +42,8 @@ CONSOLE_COSTS = f"""
     select cost_usd as billed_cost, list_price_usd as list_cost, 'USD' as billing_currency, cast(usage_date_utc as timestamp) as starts,
            cast(usage_date_utc as timestamp) + interval 1 day as ends, concat_ws(', ', model, token_type) as description,
            cast(null as varchar) as organization_id, replace(replace(lower(model), ' ', '-'), '.', '-') as model,
-           coalesce(token_type, cost_type) as type, lower(usage_type) as tier, nullif(workspace, '{DEFAULT_WORKSPACE}') as project, api_key_id
+           coalesce(token_type, cost_type) as type, lower(usage_type) as tier,
+           nullif(workspace, '{DEFAULT_WORKSPACE}') as project, api_key_id
     from source where cost_usd is not null"""
 
 REPORTED_USAGE = """
@@ -73,27 +74,15 @@ CHARGED = {"start": "charge_period_start", "end": "charge_period_end"}
 USED = {"start": "bucket_start", "end": "bucket_end"}
 
 
-def results(page: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The results of a page with the times of their bucket; a bucket without results gives a row with times only."""
-    about = {name: page.get(name) for name in PAGE}
-    for bucket in page["data"]:
-        times = {name: bucket[name] for name in TIMES}
-        for result in bucket["results"] or [{}]:
-            yield {**about, **result, **(result.get("cache_creation") or {}), **times}
+def results(page: Any) -> Iterator[dict[str, Any]]:
+    """The results of a page, cache writes by how long they last beside them."""
+    for result in pages.results(page, TIMES):
+        yield {**result, **(result.get("cache_creation") or {})}
 
 
-def page_of(report: str, *keys: str) -> Callable[[Probe], bool]:
-    """Recognises pages whose results have these keys; a page without any result is told by its file's name."""
-    def recognise(probe: Probe) -> bool:
-        page = probe.json
-        if not isinstance(page, Mapping) or not isinstance(page.get("data"), list):
-            return False
-        buckets = [bucket for bucket in page["data"] if isinstance(bucket, Mapping) and TIMES.keys() <= bucket.keys()]
-        found = [result for bucket in buckets for result in bucket.get("results", ())]
-        if not found:
-            return bool(buckets) and report in probe.path.name.lower()
-        return all(key in result for result in found for key in keys)
-    return recognise
+def page_with(keys: set[str], word: str) -> Callable[[Probe], bool]:
+    """Recognises pages whose results have these keys."""
+    return pages.recogniser(TIMES, lambda result: keys <= result.keys(), word)
 
 
 COLLECTORS = [
@@ -101,9 +90,9 @@ COLLECTORS = [
         name="anthropic_cost_report",
         title="Anthropic cost report (organizations/cost_report)",
         target="charges",
-        columns={**TIMES, **PAGE, "amount": "money?", "currency": "text?", "description": "text?", "cost_type": "text?", "token_type": "text?",
-                 "model": "text?", "service_tier": "text?", "workspace_id": "text?"},
-        recognise=page_of("cost", "amount", "currency"),
+        columns={**TIMES, **pages.PAGE, "amount": "money?", "currency": "text?", "description": "text?", "cost_type": "text?",
+                 "token_type": "text?", "model": "text?", "service_tier": "text?", "workspace_id": "text?"},
+        recognise=page_with({"amount", "currency"}, "cost"),
         flatten=results,
         sql=CHARGES.format(lines=REPORTED_COSTS), meters="anthropic_meters.csv", total="billed_cost",
         slice=("billing_account_id",), period=(CHARGED["start"], CHARGED["end"]),
@@ -113,10 +102,10 @@ COLLECTORS = [
         name="anthropic_usage_report",
         title="Anthropic usage report (organizations/usage_report/messages)",
         target="billed_usage",
-        columns={**TIMES, **PAGE, "uncached_input_tokens": "count?", "cache_read_input_tokens": "count?",
+        columns={**TIMES, **pages.PAGE, "uncached_input_tokens": "count?", "cache_read_input_tokens": "count?",
                  "ephemeral_5m_input_tokens": "count?", "ephemeral_1h_input_tokens": "count?", "output_tokens": "count?",
                  "model": "text?", "service_tier": "text?", "workspace_id": "text?", "api_key_id": "text?"},
-        recognise=page_of("usage", "uncached_input_tokens", "output_tokens"),
+        recognise=page_with({"uncached_input_tokens", "output_tokens"}, "usage"),
         flatten=results,
         sql=REPORTED_USAGE, meters="anthropic_meters.csv",
         slice=("billing_account_id",), period=(USED["start"], USED["end"]),

@@ -8,13 +8,12 @@ taken as a restatement of that bucket, because a page does not say which page it
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ingest.billing import pages
 from ingest.collector import Collector
 from ingest.probe import Probe
 
 TIMES = {"start_time": "unix!", "end_time": "unix!"}
 DASHBOARD_TIMES = ("start_time", "end_time", "start_time_iso", "end_time_iso")
-# A page does not name the organization; who collects pages of several may add the key.
-PAGE = {"organization_id": "text?", "has_more": "bool?"}
 
 # Reports of usage by the name in the result's object. A search is no model request of its own: those are in completions.
 USAGE_REPORTS = {
@@ -69,8 +68,8 @@ from source where {present}
 """
 
 USAGE_COLUMNS = {
-    "project_id": "text?", "api_key_id": "text?", "model": "text?", "batch": "bool?", "service_tier": "text?", "num_model_requests": "count?",
-    "input_tokens": "count?", "input_uncached_tokens": "count?", "input_cached_tokens": "count?",
+    "project_id": "text?", "api_key_id": "text?", "model": "text?", "batch": "bool?", "service_tier": "text?",
+    "num_model_requests": "count?", "input_tokens": "count?", "input_uncached_tokens": "count?", "input_cached_tokens": "count?",
     "input_cache_write_tokens": "count?", "output_tokens": "count?",
 }
 
@@ -82,30 +81,17 @@ CHARGED = {"start": "charge_period_start", "end": "charge_period_end"}
 USED = {"start": "bucket_start", "end": "bucket_end"}
 
 
-def results(page: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The results of a page with the times of their bucket; a bucket without results gives a row with times only."""
-    about = {name: page.get(name) for name in PAGE}
-    for bucket in page["data"]:
-        times = {name: bucket[name] for name in TIMES}
-        for result in bucket["results"] or [{}]:
-            amount = result.get("amount") or {}
-            yield {**about, **result, **times, "amount_value": amount.get("value"), "amount_currency": amount.get("currency")}
+def results(page: Any) -> Iterator[dict[str, Any]]:
+    """The results of a page, the amount beside them."""
+    for result in pages.results(page, TIMES):
+        amount = result.get("amount")
+        yield {**result, **({f"amount_{name}": amount.get(name) for name in ("value", "currency")} if isinstance(amount, Mapping) else {})}
 
 
-def page_of(kind: str, default: str) -> Callable[[Probe], bool]:
-    """Recognises pages with results of this kind; a page without any result is told by its file's name."""
-    def recognise(probe: Probe) -> bool:
-        page = probe.json
-        if not isinstance(page, Mapping) or page.get("object") != "page" or not isinstance(page.get("data"), list):
-            return False
-        buckets = [bucket for bucket in page["data"] if isinstance(bucket, Mapping) and bucket.get("object") == "bucket"]
-        if not buckets:
-            return False
-        objects = {result.get("object") for bucket in buckets for result in bucket.get("results", ())}
-        if not objects:
-            return kind == ("costs" if "cost" in probe.path.name.lower() else default)
-        return objects <= {f"organization.{kind}.result", f"organization.usage.{kind}.result"}
-    return recognise
+def page_of(kind: str, word: str) -> Callable[[Probe], bool]:
+    """Recognises pages with results of this kind."""
+    names = (f"organization.{kind}.result", f"organization.usage.{kind}.result")
+    return pages.recogniser(TIMES, lambda result: result.get("object") in names, word)
 
 
 def _usage_csv(probe: Probe) -> bool:
@@ -120,8 +106,8 @@ def _usage_pages(kind: str, requests: str) -> Collector:
         name="openai_usage" if is_chat else f"openai_usage_{kind}",
         title=f"OpenAI usage of {kind.replace('_', ' ')} (organization/usage/{kind})",
         target="billed_usage",
-        columns={**TIMES, **PAGE, **USAGE_COLUMNS, "object": "text?"},
-        recognise=page_of(kind, "completions"),
+        columns={**TIMES, **pages.PAGE, **USAGE_COLUMNS, "object": "text?"},
+        recognise=page_of(kind, "usage" if is_chat else kind),
         flatten=results,
         sql=USAGE.format(requests=requests, present="object is not null"),
         slice=("billing_account_id",), period=(USED["start"], USED["end"]),
@@ -144,9 +130,9 @@ COLLECTORS = [
         name="openai_costs",
         title="OpenAI costs (organization/costs)",
         target="charges",
-        columns={**TIMES, **PAGE, "amount_value": "money?", "amount_currency": "text?", "line_item": "text?", "project_id": "text?",
+        columns={**TIMES, **pages.PAGE, "amount_value": "money?", "amount_currency": "text?", "line_item": "text?", "project_id": "text?",
                  "api_key_id": "text?", "quantity": "money?", "quantity_unit": "text?"},
-        recognise=page_of("costs", "completions"),
+        recognise=page_of("costs", "cost"),
         flatten=results,
         sql=COSTS, meters="openai_meters.csv", total="billed_cost",
         slice=("billing_account_id",), period=(CHARGED["start"], CHARGED["end"]),

@@ -1,15 +1,14 @@
 """What has to be resolved again when spans arrive: everything that may be linked to them, and nothing else."""
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from ingest.otlp import pairs
 from ingest.otlp.facts import Facts
 from ingest.otlp.trees import LOCALITY_US
-
-LATE_US = pairs.SLACK_US + pairs.MAX_LATE_US
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -43,8 +42,8 @@ def closure_keys(spans: Sequence[Facts]) -> ClosureKeys:
 
 
 def _window(facts: Facts) -> Window:
-    before = LATE_US if facts.stream_us is None else facts.stream_us + pairs.MAX_STREAM_WAIT_US
-    after = 2 * pairs.MAX_STREAM_WAIT_US if pairs.awaits_end(facts) else LATE_US
+    before = pairs.LATE_US if facts.stream_us is None else facts.stream_us + pairs.MAX_STREAM_WAIT_US
+    after = 2 * pairs.MAX_STREAM_WAIT_US if pairs.awaits_end(facts) else pairs.LATE_US
     return Window(facts.service, facts.started_us - before, facts.ended_us + after)
 
 
@@ -93,16 +92,45 @@ def _fetched_beside_known(run: Sequence[tuple[bool, Facts]]) -> list[Facts]:
 
 
 def _of_one_call(known: Sequence[Facts], fetched: Sequence[Facts]) -> list[Facts]:
-    by_service: dict[str | None, list[Facts]] = defaultdict(list)
-    for facts in known:
-        if facts.role == "inference":
-            by_service[facts.service].append(facts)
+    calls = [facts for facts in known if facts.role == "inference"]
+    lookalikes, streams = pairs.Lookalikes(calls), _Streams(calls)
     return [facts for facts in fetched if facts.role == "inference"
-            and any(_may_be_one(facts, other) for other in by_service[facts.service])]
+            and (next(lookalikes.of(facts), None) is not None or streams.waiting(facts))]
 
 
-def _may_be_one(a: Facts, b: Facts) -> bool:
-    if a.scope_name != b.scope_name:
-        return pairs.alike(a, b) is not None
-    return any(pairs.awaits_end(request) and end.stream_us is not None and pairs.waited_us(request, end) is not None
-               for request, end in ((a, b), (b, a)))
+class _Streams:
+    """Requests that wait for the end of their stream, and such ends, by the time at which the request's span ended."""
+
+    def __init__(self, spans: Iterable[Facts]) -> None:
+        self._requests: dict[tuple[str | None, str], list[tuple[int, Facts]]] = defaultdict(list)
+        self._ends: dict[tuple[str | None, str], list[tuple[int, Facts]]] = defaultdict(list)
+        for facts in spans:
+            if facts.stream_us is not None:
+                self._ends[facts.service, facts.scope_name].append((facts.started_us - facts.stream_us, facts))
+            elif pairs.awaits_end(facts):
+                self._requests[facts.service, facts.scope_name].append((facts.ended_us, facts))
+        for found in (*self._requests.values(), *self._ends.values()):
+            found.sort(key=_at)
+
+    def waiting(self, facts: Facts) -> bool:
+        """Whether this span is the end of a known request's stream, or the request of a known end."""
+        key = facts.service, facts.scope_name
+        if facts.stream_us is not None:
+            opened_us = facts.started_us - facts.stream_us
+            near = _between(self._requests.get(key, []), opened_us - pairs.MAX_STREAM_WAIT_US, opened_us + pairs.STREAM_SLACK_US)
+            return any(pairs.waited_us(request, facts) is not None for request in near)
+        if not pairs.awaits_end(facts):
+            return False
+        near = _between(self._ends.get(key, []), facts.ended_us - pairs.STREAM_SLACK_US, facts.ended_us + pairs.MAX_STREAM_WAIT_US)
+        return any(pairs.waited_us(facts, end) is not None for end in near)
+
+
+def _at(item: tuple[int, Facts]) -> int:
+    return item[0]
+
+
+def _between(ordered: Sequence[tuple[int, Facts]], from_us: int, until_us: int) -> Iterator[Facts]:
+    for at in range(bisect_left(ordered, from_us, key=_at), len(ordered)):
+        if ordered[at][0] > until_us:
+            return
+        yield ordered[at][1]

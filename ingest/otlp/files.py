@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ingest.otlp.keep import DecodeError, Decoded
+from ingest.otlp.keep import Decoded, DecodeError
 from ingest.otlp.otlpjson import decode_json
 from ingest.otlp.protobuf import decode_protobuf
 from ingest.otlp.span import AllowList, Reject

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.otlp.keep import DecodeError, Decoded, Keeper, Kept, broken_rule, keeper, scalars
+from ingest.otlp.keep import Decoded, DecodeError, Keeper, Kept, broken_rule, keeper, scalars
 from ingest.otlp.span import AllowList, Reject, Span
 
 __all__ = ["decode_json"]

@@ -1,13 +1,16 @@
 """Spans of one call that share no response id: two instrumentations side by side, or a stream's request and its end."""
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from ingest.otlp.facts import Facts
 from ingest.otlp.trees import LOCALITY_US, Node
 
 SLACK_US = 1_000  # some emitters have clocks of one millisecond
 MAX_LATE_US, LATE_SHARE = 20_000, 50  # a wrapper may end its span a little before the stream it wraps
+LATE_US = SLACK_US + MAX_LATE_US
 STREAM_SLACK_US = 50_000
 MAX_STREAM_WAIT_US = 3600 * 1_000_000  # how long a program may leave a stream unread
 
@@ -76,31 +79,70 @@ def _nested_context(a: Node, b: Node) -> bool:
     return inner.orphan or any(above is inner.parent for above in outer.ancestors())
 
 
-def candidates(leaves: Iterable[Node]) -> list[tuple[tuple[int, int, int, str, str], Node, Node, str]]:
-    """All pairs of leaves that can be one call, the likeliest first; the order depends on nothing but the spans."""
-    by_service: dict[str | None, list[Node]] = defaultdict(list)
-    for node in leaves:
-        by_service[node.facts.service].append(node)
-    found = []
-    for nodes in by_service.values():
-        if len({node.facts.scope_name for node in nodes}) > 1:
-            found += _overlapping(nodes)
-    return sorted(found, key=lambda pair: pair[0])
+class Timeline:
+    """Spans by their start, with the latest end so far, to find those that touch a stretch of time."""
+
+    def __init__(self, spans: list[Facts]) -> None:
+        self._spans = sorted(spans, key=lambda facts: facts.started_us)
+        self._starts = [facts.started_us for facts in self._spans]
+        self._latest_ends = list(accumulate((facts.ended_us for facts in self._spans), max))
+
+    def touching(self, from_us: int, until_us: int) -> Iterator[Facts]:
+        for at in range(bisect_right(self._starts, until_us) - 1, -1, -1):
+            if self._latest_ends[at] < from_us:
+                return
+            if self._spans[at].ended_us >= from_us:
+                yield self._spans[at]
 
 
-def _overlapping(nodes: list[Node]) -> list[tuple[tuple[int, int, int, str, str], Node, Node, str]]:
-    nodes.sort(key=lambda node: node.order)
-    found = []
-    for at, first in enumerate(nodes):
-        for second in nodes[at + 1:]:
-            if second.facts.started_us > first.facts.ended_us + SLACK_US + MAX_LATE_US:
-                break
-            if second.facts.scope_name == first.facts.scope_name:
+class Lookalikes:
+    """Spans by what `alike` wants equal, so that a busy service is not compared pair by pair."""
+
+    def __init__(self, spans: Iterable[Facts]) -> None:
+        groups: dict[str | None, dict[str, dict[str | None, dict[int | None, list[Facts]]]]] = {}
+        for facts in spans:
+            models = groups.setdefault(facts.service, {}).setdefault(facts.scope_name, {})
+            models.setdefault(facts.model, {}).setdefault(_measured_output(facts), []).append(facts)
+        self._groups = {
+            service: {scope: {model: {output: Timeline(found) for output, found in outputs.items()}
+                              for model, outputs in models.items()} for scope, models in scopes.items()}
+            for service, scopes in groups.items()}
+
+    def of(self, facts: Facts) -> Iterator[tuple[Facts, str]]:
+        """The spans that are `alike`, with how well their tokens agree."""
+        from_us, until_us = facts.started_us - LATE_US, facts.ended_us + LATE_US
+        output = _measured_output(facts)
+        for scope, models in self._groups.get(facts.service, {}).items():
+            if scope == facts.scope_name:
                 continue
-            rule = alike(first.facts, second.facts)
-            if rule is not None and (rule == EQUAL_TOKENS or _nested_context(first, second)):
-                found.append((_distance(first.facts, second.facts, rule), first, second, rule))
-    return found
+            for model in self._models(facts, models):
+                outputs = models[model]
+                for key in outputs if output is None else (key for key in (output, None) if key in outputs):
+                    for other in outputs[key].touching(from_us, until_us):
+                        if (rule := alike(facts, other)) is not None:
+                            yield other, rule
+
+    @staticmethod
+    def _models(facts: Facts, known: Iterable[str | None]) -> list[str | None]:
+        """The model of the span; a failed one may not know its model."""
+        return [model for model in known if model == facts.model or (facts.error_type and (model is None or facts.model is None))]
+
+
+def _measured_output(facts: Facts) -> int | None:
+    return None if facts.tokens_estimated else facts.output_tokens
+
+
+def candidates(leaves: Sequence[Node]) -> list[tuple[tuple[int, int, int, str, str], Node, Node, str]]:
+    """All pairs of leaves that can be one call, the likeliest first; the order depends on nothing but the spans."""
+    nodes = {id(node.facts): node for node in leaves}
+    lookalikes = Lookalikes(node.facts for node in leaves)
+    found = []
+    for first in leaves:
+        for other, rule in lookalikes.of(first.facts):
+            second = nodes[id(other)]
+            if first.order < second.order and (rule == EQUAL_TOKENS or _nested_context(first, second)):
+                found.append((_distance(first.facts, other, rule), first, second, rule))
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def _distance(a: Facts, b: Facts, rule: str) -> tuple[int, int, int, str, str]:

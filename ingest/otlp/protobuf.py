@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.message import DecodeError as ProtobufError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ingest.otlp.keep import DecodeError, Decoded, Keeper, Kept, broken_rule, keeper, scalars
+from ingest.otlp.keep import Decoded, DecodeError, Keeper, Kept, broken_rule, keeper, scalars
 from ingest.otlp.span import AllowList, Reject, Span
 
 __all__ = ["DecodeError", "decode_protobuf"]

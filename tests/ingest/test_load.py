@@ -3,8 +3,8 @@
 import gzip
 import shutil
 from datetime import datetime
-from itertools import permutations
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
 
 import pytest

@@ -147,10 +147,10 @@ def answer(stored: Sequence[Facts]) -> Callable[[ClosureKeys], list[Facts]]:
 
     def matching(keys: ClosureKeys) -> list[Facts]:
         return [facts for facts in stored if
-                (facts.trace_id in keys.trace_ids or facts.response_id in keys.response_ids)
-                and keys.from_us <= facts.started_us <= keys.until_us
-                or facts.role == "inference" and any(
+                ((facts.trace_id in keys.trace_ids or facts.response_id in keys.response_ids)
+                and keys.from_us <= facts.started_us <= keys.until_us)
+                or (facts.role == "inference" and any(
                     window.service == facts.service and window.started_us <= facts.ended_us and facts.started_us <= window.ended_us
-                    for window in keys.windows)]
+                    for window in keys.windows))]
 
     return matching

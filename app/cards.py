@@ -54,39 +54,50 @@ def chip(status: Status, words: str = "") -> str:
 def status_counts(counts: Mapping[Status, int]) -> str:
     """How many KPIs have which status; those without a target only where there are any."""
     shown = [status for status in (*COUNTED, "none") if status != "none" or counts.get("none")]
-    return "<div class='sl-counts'>" + "".join(
-        f"<span>{_image(marks.icon(status))}<b>{counts.get(status, 0)}</b>{escape(STATUSES[status].word.lower())}</span>"
-        for status in shown) + "</div>"
+    return (
+        "<div class='sl-counts'>"
+        + "".join(
+            f"<span>{_image(marks.icon(status))}<b>{counts.get(status, 0)}</b>{escape(STATUSES[status].word.lower())}</span>"
+            for status in shown
+        )
+        + "</div>"
+    )
 
 
 def scorecard(blocks: Mapping[str, Sequence[ScorecardRow]], change_title: str, spark_title: str = "12 months") -> str:
     """All rows under their block headers, in one piece; below the rows stands how to read them."""
-    head = (f"<div class='sl-row sl-head sl-quiet'><span>KPI</span><span class='sl-value'>Value</span>"
-            f"<span class='sl-bullet'>Against target</span><span class='sl-target'>Target</span>"
-            f"<span class='sl-change'>{escape(change_title)}</span><span class='sl-spark'>{escape(spark_title)}</span>"
-            f"<span class='sl-evidence'>Evidence</span><span class='sl-state'>Status</span></div>")
+    head = (
+        f"<div class='sl-row sl-head sl-quiet'><span>KPI</span><span class='sl-value'>Value</span>"
+        f"<span class='sl-bullet'>Against target</span><span class='sl-target'>Target</span>"
+        f"<span class='sl-change'>{escape(change_title)}</span><span class='sl-spark'>{escape(spark_title)}</span>"
+        f"<span class='sl-evidence'>Evidence</span><span class='sl-state'>Status</span></div>"
+    )
     body = "".join(f"<div class='sl-block'>{escape(name)}</div>{''.join(map(_row, rows))}" for name, rows in blocks.items())
     has_open = any(row.open_last for rows in blocks.values() for row in rows)
-    key = ("Bar and dot: value from zero. Whisker: 95 % interval or assessment range. Tick: target. Shades: worst to best."
-           + (" Hollow dot: month still open." if has_open else ""))
+    key = "Bar and dot: value from zero. Whisker: 95 % interval or assessment range. Tick: target. Shades: worst to best." + (
+        " Hollow dot: month still open." if has_open else ""
+    )
     return f"<div class='sl-rows'>{head}{body}<div class='sl-key sl-quiet'>{key}</div></div>"
 
 
 def empty(title: str, reason: str, fills: str = "") -> str:
     """What stands in place of something that has no data: the reason, and what would fill it."""
-    return (f"<div class='sl-empty'><span class='sl-title'>{escape(title)}</span>{chip('not measured')}"
-            f"<span class='sl-quiet'>{_why(reason, fills)}</span></div>")
+    return (
+        f"<div class='sl-empty'><span class='sl-title'>{escape(title)}</span>{chip('not measured')}"
+        f"<span class='sl-quiet'>{_why(reason, fills)}</span></div>"
+    )
 
 
 def value_card(row: ScorecardRow, caption: str, qualifier: str = "") -> str:
     """A KPI's answer large: value, interval, bullet with its scale; the qualifier stands beside the chip."""
-    top = (f"<div class='sl-top'><span class='sl-quiet'>{escape(caption)}</span><span>{chip(row.status)}"
-           f"{f' <span class=sl-quiet>{escape(qualifier)}</span>' if qualifier else ''}</span></div>")
+    top = (
+        f"<div class='sl-top'><span class='sl-quiet'>{escape(caption)}</span><span>{chip(row.status)}"
+        f"{f' <span class=sl-quiet>{escape(qualifier)}</span>' if qualifier else ''}</span></div>"
+    )
     if row.status == "not measured":
         return f"{top}<div class='sl-answer'><span class='sl-quiet'>{_why(row.reason, row.fills)}</span></div>"
     unit = f" {row.unit_text}" if row.unit_text else ""
-    answer = (f"<div class='sl-answer'><b>{escape(row.value_text + unit)}</b>"
-              f"<span class='sl-quiet'>{escape(row.interval_text)}</span></div>")
+    answer = f"<div class='sl-answer'><b>{escape(row.value_text + unit)}</b><span class='sl-quiet'>{escape(row.interval_text)}</span></div>"
     graph = f"{_image(marks.bullet(row.bullet, 270), row.interval_text)}" if row.bullet else ""
     return f"{top}{answer}{graph}<div class='sl-scale sl-quiet'><span>Target {escape(row.target_text)}</span></div>"
 
@@ -104,8 +115,10 @@ def findings(title: str, items: Sequence[tuple[str, str]]) -> str:
 
 def check_row(is_fine: bool, title: str, finding: str) -> str:
     """One check of the data: what was asked, and what was found."""
-    return (f"<div class='sl-check'>{chip('on target', 'Fine') if is_fine else chip('at risk', 'Look')}"
-            f"<span>{escape(title)}</span><span class='sl-quiet'>{escape(finding)}</span></div>")
+    return (
+        f"<div class='sl-check'>{chip('on target', 'Fine') if is_fine else chip('at risk', 'Look')}"
+        f"<span>{escape(title)}</span><span class='sl-quiet'>{escape(finding)}</span></div>"
+    )
 
 
 def _row(row: ScorecardRow) -> str:
@@ -115,12 +128,14 @@ def _row(row: ScorecardRow) -> str:
         return f"{opening}<span class='sl-why sl-quiet'>{_why(row.reason, row.fills)}</span>{state}"
     unit = f" <span class='sl-quiet'>{escape(row.unit_text)}</span>" if row.unit_text else ""
     spark = marks.sparkline(row.spark, open_last=row.open_last)
-    return (f"{opening}<span class='sl-value'><b>{escape(row.value_text)}</b>{unit}</span>"
-            f"<span class='sl-bullet'>{_image(marks.bullet(row.bullet), row.interval_text) if row.bullet else ''}</span>"
-            f"<span class='sl-target'>{escape(row.target_text)}</span>"
-            f"<span class='sl-change sl-quiet'>{escape(row.change_text)}</span>"
-            f"<span class='sl-spark'>{_image(spark) if spark else ''}</span>"
-            f"<span class='sl-evidence sl-quiet'>{escape(row.evidence_text)}</span>{state}")
+    return (
+        f"{opening}<span class='sl-value'><b>{escape(row.value_text)}</b>{unit}</span>"
+        f"<span class='sl-bullet'>{_image(marks.bullet(row.bullet), row.interval_text) if row.bullet else ''}</span>"
+        f"<span class='sl-target'>{escape(row.target_text)}</span>"
+        f"<span class='sl-change sl-quiet'>{escape(row.change_text)}</span>"
+        f"<span class='sl-spark'>{_image(spark) if spark else ''}</span>"
+        f"<span class='sl-evidence sl-quiet'>{escape(row.evidence_text)}</span>{state}"
+    )
 
 
 def _why(reason: str, fills: str) -> str:
@@ -141,6 +156,14 @@ def _style() -> str:
 
 def _colours(palette: Palette) -> dict[str, str]:
     pairs = {name: getattr(palette, name) for name in ("blue", "orange", "red", "gray")}
-    return {"text": palette.text, "muted": palette.muted, "accent": palette.accent, "border": palette.border, "grid": palette.grid,
-            "code": palette.code, "hover": palette.shades[2] if palette is PALETTES["dark"] else "#F7F8FA",
-            **{name: pair.ink for name, pair in pairs.items()}, **{f"{name}-fill": pair.fill for name, pair in pairs.items()}}
+    return {
+        "text": palette.text,
+        "muted": palette.muted,
+        "accent": palette.accent,
+        "border": palette.border,
+        "grid": palette.grid,
+        "code": palette.code,
+        "hover": palette.shades[2] if palette is PALETTES["dark"] else "#F7F8FA",
+        **{name: pair.ink for name, pair in pairs.items()},
+        **{f"{name}-fill": pair.fill for name, pair in pairs.items()},
+    }

@@ -21,9 +21,13 @@ HALF_DAY = timedelta(hours=12)
 Values = list[float | None]
 
 # Input in tints of the accent, what was written to and read from the cache weaker, output apart; in the order of the stack.
-TOKEN_CLASSES = (("output", "Output", "muted", 1.0), ("uncached_input", "Uncached input", "accent", 1.0),
-                 ("cache_write_1h", "Cache write, 1 h", "accent", 0.72), ("cache_write_5m", "Cache write, 5 min", "accent", 0.50),
-                 ("cache_read", "Cache read", "accent", 0.30))
+TOKEN_CLASSES = (
+    ("output", "Output", "muted", 1.0),
+    ("uncached_input", "Uncached input", "accent", 1.0),
+    ("cache_write_1h", "Cache write, 1 h", "accent", 0.72),
+    ("cache_write_5m", "Cache write, 5 min", "accent", 0.50),
+    ("cache_read", "Cache read", "accent", 0.30),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +40,15 @@ class Layer:
     values: Values
 
 
-def daily_spend(spend: pl.DataFrame, mode: Mode, *, is_weekly_mean: bool = False, releases: Sequence[Release] = (),
-                anomalies: Sequence[Anomaly] = (), height: int = 300) -> go.Figure:
+def daily_spend(
+    spend: pl.DataFrame,
+    mode: Mode,
+    *,
+    is_weekly_mean: bool = False,
+    releases: Sequence[Release] = (),
+    anomalies: Sequence[Anomaly] = (),
+    height: int = 300,
+) -> go.Figure:
     """Cost per day, stacked by provider and model: columns day, provider, model, cost_usd (null = unknown).
 
     A day without any row is a gap; a model without a row on a day that has others cost nothing. The weekly mean is the mean
@@ -53,8 +64,11 @@ def daily_tokens(tokens: pl.DataFrame, mode: Mode, *, height: int = 220) -> go.F
     """Tokens per day, stacked by class: columns day, token_class (as in the ledger), tokens (null = unknown)."""
     days, values = _daily(tokens, ["token_class"], "tokens")
     palette = PALETTES[mode]
-    layers = [Layer(title, "", theme.blend(getattr(palette, role), share, palette.page), values[name,])
-              for name, title, role, share in TOKEN_CLASSES if (name,) in values]
+    layers = [
+        Layer(title, "", theme.blend(getattr(palette, role), share, palette.page), values[name,])
+        for name, title, role, share in TOKEN_CLASSES
+        if (name,) in values
+    ]
     return _stack(days, layers, _unknown(values.values()), "count", mode, height)
 
 
@@ -85,7 +99,7 @@ def _daily(rows: pl.DataFrame, keys: list[str], value: str) -> tuple[list[date],
 def _mean_of_seven(values: Values) -> Values:
     means: Values = []
     for end in range(1, len(values) + 1):
-        week = [value for value in values[max(end - 7, 0):end] if value is not None]
+        week = [value for value in values[max(end - 7, 0) : end] if value is not None]
         means.append(sum(week) / 7 if len(week) == 7 else None)
     return means
 
@@ -107,23 +121,35 @@ def _unknown(columns: Collection[Values]) -> list[int]:
 def _provider_layers(found: Mapping[tuple[str | None, ...], Values], mode: Mode) -> list[Layer]:
     """One layer per model, from the top: providers in their fixed order, their models by cost, the smallest ones together."""
     order = list(PROVIDERS)
-    providers = sorted({provider for provider, _ in found},
-                       key=lambda name: (order.index(name) if name in order else len(order), name or ""))
+    providers = sorted(
+        {provider for provider, _ in found}, key=lambda name: (order.index(name) if name in order else len(order), name or "")
+    )
     layers = []
     for provider in providers:
         look = theme.provider(provider)
-        models = sorted(((model or "Unknown model", values) for (owner, model), values in found.items() if owner == provider),
-                        key=lambda model: -_known(model[1]))
+        models = sorted(
+            ((model or "Unknown model", values) for (owner, model), values in found.items() if owner == provider),
+            key=lambda model: -_known(model[1]),
+        )
         most = len(TINTS)
         if len(models) > most:
-            rest = [values for _, values in models[most - 1:]]
-            models = [*models[:most - 1], (f"{len(rest)} other models", _sum(rest))]
+            rest = [values for _, values in models[most - 1 :]]
+            models = [*models[: most - 1], (f"{len(rest)} other models", _sum(rest))]
         layers += [Layer(look.name, name, theme.tint(look.colour(mode), rank, mode), values) for rank, (name, values) in enumerate(models)]
     return layers
 
 
-def _stack(days: Sequence[date], layers: Sequence[Layer], unknown: Sequence[int], unit: str, mode: Mode, height: int,
-           releases: Sequence[Release] = (), anomalies: Sequence[Anomaly] = (), is_mean: bool = False) -> go.Figure:
+def _stack(
+    days: Sequence[date],
+    layers: Sequence[Layer],
+    unknown: Sequence[int],
+    unit: str,
+    mode: Mode,
+    height: int,
+    releases: Sequence[Release] = (),
+    anomalies: Sequence[Anomaly] = (),
+    is_mean: bool = False,
+) -> go.Figure:
     """Bars per day, or areas, the first layer on top and each band labelled at the right; the hover gives every value."""
     totals = _sum([layer.values for layer in layers])
     heights = {day: total for day, total in zip(days, totals, strict=True) if total is not None}
@@ -136,8 +162,13 @@ def _stack(days: Sequence[date], layers: Sequence[Layer], unknown: Sequence[int]
         _areas(figure, days, layers, totals, PALETTES[mode].page)
     else:
         for layer in reversed(layers):
-            figure.add_bar(x=days, y=layer.values, name=layer.name or layer.group, marker={"color": layer.colour, "line": {"width": 0}},
-                           hoverinfo="skip")
+            figure.add_bar(
+                x=days,
+                y=layer.values,
+                name=layer.name or layer.group,
+                marker={"color": layer.colour, "line": {"width": 0}},
+                hoverinfo="skip",
+            )
         figure.update_layout(barmode="stack", bargap=max(0.12, 1 - 0.12 * len(days)))
     _hover(figure, days, layers, totals, unknown, unit, mode)
     value_axis(figure, max(heights.values()), unit)
@@ -160,26 +191,50 @@ def _areas(figure: go.Figure, days: Sequence[date], layers: Sequence[Layer], tot
         edges = [days[index] for index in run] if len(run) > 1 else [_midnight(days[run[0]]) + HALF_DAY * side for side in (-0.9, 0.9)]
         for layer in reversed(layers):
             values = [layer.values[index] for index in run]
-            figure.add_scatter(x=edges, y=values if len(run) > 1 else values * 2, name=layer.name or layer.group, mode="lines",
-                               stackgroup=str(number), line={"color": page, "width": 0.6 if len(days) <= MOST_BARS else 0},
-                               fillcolor=layer.colour, hoverinfo="skip")
+            figure.add_scatter(
+                x=edges,
+                y=values if len(run) > 1 else values * 2,
+                name=layer.name or layer.group,
+                mode="lines",
+                stackgroup=str(number),
+                line={"color": page, "width": 0.6 if len(days) <= MOST_BARS else 0},
+                fillcolor=layer.colour,
+                hoverinfo="skip",
+            )
 
 
-def _hover(figure: go.Figure, days: Sequence[date], layers: Sequence[Layer], totals: Values, unknown: Sequence[int], unit: str,
-           mode: Mode) -> None:
+def _hover(
+    figure: go.Figure, days: Sequence[date], layers: Sequence[Layer], totals: Values, unknown: Sequence[int], unit: str, mode: Mode
+) -> None:
     """One text per day: the total, then each layer from the top; where a part is unknown, "at least" and a question mark above."""
     texts = []
     for index, (total, missing) in enumerate(zip(totals, unknown, strict=True)):
         lines = [f"<b>{'at least ' if missing else ''}{_exact(total, unit)}</b>"] if len(layers) > 1 else []
-        lines += [f"<span style='color:{layer.colour}'>■</span> {escape(layer.name or layer.group)} "
-                  f"<b>{_exact(layer.values[index], unit)}</b>" for layer in layers]
+        lines += [
+            f"<span style='color:{layer.colour}'>■</span> {escape(layer.name or layer.group)} <b>{_exact(layer.values[index], unit)}</b>"
+            for layer in layers
+        ]
         texts.append("<br>".join(lines))
-    figure.add_scatter(x=days, y=totals, name="Total", mode="markers", marker={"opacity": 0}, customdata=texts,
-                       hovertemplate="%{customdata}<extra></extra>")
+    figure.add_scatter(
+        x=days,
+        y=totals,
+        name="Total",
+        mode="markers",
+        marker={"opacity": 0},
+        customdata=texts,
+        hovertemplate="%{customdata}<extra></extra>",
+    )
     if any(missing and total is not None for total, missing in zip(totals, unknown, strict=True)):
-        figure.add_scatter(x=days, y=totals, mode="text", text=["<b>?</b>" if missing else "" for missing in unknown],
-                           textposition="top center", textfont={"color": PALETTES[mode].orange.ink}, name="Partly unknown",
-                           hoverinfo="skip")
+        figure.add_scatter(
+            x=days,
+            y=totals,
+            mode="text",
+            text=["<b>?</b>" if missing else "" for missing in unknown],
+            textposition="top center",
+            textfont={"color": PALETTES[mode].orange.ink},
+            name="Partly unknown",
+            hoverinfo="skip",
+        )
 
 
 def _labels(layers: Sequence[Layer], mode: Mode, room: int) -> list[SideLabel]:
@@ -192,7 +247,7 @@ def _labels(layers: Sequence[Layer], mode: Mode, room: int) -> list[SideLabel]:
     whole = sum(known.values())
     groups = list(dict.fromkeys(layer.group for layer in reversed(layers) if layer.group))
     large = [layer for layer in sorted(layers, key=lambda layer: -known[layer]) if layer.name and known[layer] >= NAMED_SHARE * whole]
-    named = set(large[:max(min(MOST_NAMED, room - len(groups)), 0)])
+    named = set(large[: max(min(MOST_NAMED, room - len(groups)), 0)])
     labels = []
     for group in groups:
         members = [layer for layer in bands if layer.group == group]

@@ -28,15 +28,25 @@ from metrics.kpi import kpis as kpis_by_id
 FAILED, SOME_REJECTED = 1, 3
 DEMO_LEDGER = "spanledger-demo.duckdb"
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="What AI systems did, what they cost and how they are governed, in one ledger.")
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="What AI systems did, what they cost and how they are governed, in one ledger.",
+)
 out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True, highlight=False)
 
-Db = Annotated[Path | None, typer.Option("--db", help="The ledger file [default: SPANLEDGER_DB, spanledger.toml, spanledger.duckdb]",
-                                         show_default=False)]
+Db = Annotated[
+    Path | None,
+    typer.Option("--db", help="The ledger file [default: SPANLEDGER_DB, spanledger.toml, spanledger.duckdb]", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output and nothing else.")]
-PeriodText = Annotated[str | None, typer.Option("--period", help="2026-09, 2026-Q3, 2026-W41 or 2026-09-01..2026-09-21 "
-                                                                 "[default: the last complete month]", show_default=False)]
+PeriodText = Annotated[
+    str | None,
+    typer.Option(
+        "--period", help="2026-09, 2026-Q3, 2026-W41 or 2026-09-01..2026-09-21 [default: the last complete month]", show_default=False
+    ),
+]
 Port = Annotated[int | None, typer.Option("--port", help="The port of pages and receiver [default: 4318]", show_default=False)]
 
 
@@ -51,8 +61,11 @@ def errors_in_words() -> Iterator[None]:
 
 
 @cli.command()
-def demo(port: Port = None, open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the dashboard in the browser.")] = True,
-         db: Db = None) -> None:
+def demo(
+    port: Port = None,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the dashboard in the browser.")] = True,
+    db: Db = None,
+) -> None:
     """Load the sample company's quarter into a ledger of its own and show it in the browser."""
     with errors_in_words(), as_file(files("sample_data")) as company:  # with its own prices and attribution rules
         chosen = _server_settings(db or Path(DEMO_LEDGER), None, port, company)
@@ -66,25 +79,38 @@ def demo(port: Port = None, open_browser: Annotated[bool, typer.Option("--open/-
             if outcome.status in ("failed", "partial"):
                 err.print(outcome.line(), markup=False)
         known = all(outcome.status == "already loaded" for outcome in outcomes)
-        out.print(f"{chosen.db} has it already" if known else
-                  f"{sum(outcome.rows for outcome in outcomes):,} rows from {len(outcomes)} files in {chosen.db}")
+        out.print(
+            f"{chosen.db} has it already"
+            if known
+            else f"{sum(outcome.rows for outcome in outcomes):,} rows from {len(outcomes)} files in {chosen.db}"
+        )
         _serve(chosen, open_browser)
 
 
 @cli.command()
-def up(host: Annotated[str | None, typer.Option("--host", help="The address to bind [default: 127.0.0.1]", show_default=False)] = None,
-       port: Port = None, db: Db = None) -> None:
+def up(
+    host: Annotated[str | None, typer.Option("--host", help="The address to bind [default: 127.0.0.1]", show_default=False)] = None,
+    port: Port = None,
+    db: Db = None,
+) -> None:
     """Serve the dashboard and the OTLP/HTTP receiver on one port."""
     with errors_in_words():
         _serve(_server_settings(db, host, port), open_browser=False)
 
 
 @cli.command()
-def load(paths: Annotated[list[Path], typer.Argument(help="Files or folders: OTLP traces, provider bills, FOCUS, records.")],
-         collector: Annotated[str | None, typer.Option("--as", metavar="COLLECTOR", help="What the files are, if detection cannot tell.")] = None,
-         as_of: Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="From when on a register's changes hold "
-                                                                                              "[default: today]", show_default=False)] = None,
-         as_json: Json = False, db: Db = None) -> None:
+def load(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders: OTLP traces, provider bills, FOCUS, records.")],
+    collector: Annotated[
+        str | None, typer.Option("--as", metavar="COLLECTOR", help="What the files are, if detection cannot tell.")
+    ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], help="From when on a register's changes hold [default: today]", show_default=False),
+    ] = None,
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
     """Load files or folders of anything supported; the kind is detected, and loading twice changes nothing."""
     with errors_in_words():
         ledger = open_ledger(settings.read(db))
@@ -104,9 +130,12 @@ def load(paths: Annotated[list[Path], typer.Argument(help="Files or folders: OTL
 
 
 @cli.command()
-def kpis(period: PeriodText = None,
-         filters: Annotated[list[str] | None, typer.Option("--filter", help="dimension=value, e.g. system=claims-copilot; repeatable.")] = None,
-         as_json: Json = False, db: Db = None) -> None:
+def kpis(
+    period: PeriodText = None,
+    filters: Annotated[list[str] | None, typer.Option("--filter", help="dimension=value, e.g. system=claims-copilot; repeatable.")] = None,
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
     """Print the KPI scorecard of a period."""
     with errors_in_words():
         ledger = open_ledger(settings.read(db), read_only=True)
@@ -124,8 +153,9 @@ def kpis(period: PeriodText = None,
 
 
 @cli.command()
-def sql(query: Annotated[str, typer.Argument(help="One SELECT over the ledger's tables and views.")],
-        as_json: Json = False, db: Db = None) -> None:
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT over the ledger's tables and views.")], as_json: Json = False, db: Db = None
+) -> None:
     """Run a read-only query of the ledger."""
     with errors_in_words():
         ledger = open_ledger(settings.read(db), read_only=True)
@@ -173,17 +203,25 @@ def _serve(chosen: settings.Settings, open_browser: bool) -> None:
         out.print(f"Spanledger on {url} · OTLP/HTTP on the same port · Ctrl+C stops")
         if open_browser:
             webbrowser.open(url)
+
     server.serve(chosen, started)
 
 
-def _load_with_progress(ledger: LocalLedger | RemoteLedger, found: list[tuple[Path, str]], collector: str | None,
-                        as_of: datetime | None) -> list[Outcome]:
-    with Progress(SpinnerColumn(), TextColumn("{task.completed}/{task.total} files  {task.description}"), console=err,
-                  transient=True, disable=not err.is_terminal) as progress:
+def _load_with_progress(
+    ledger: LocalLedger | RemoteLedger, found: list[tuple[Path, str]], collector: str | None, as_of: datetime | None
+) -> list[Outcome]:
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed}/{task.total} files  {task.description}"),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    ) as progress:
         task = progress.add_task("", total=len(found))
 
         def advance(outcome: Outcome) -> None:
             progress.update(task, advance=1, description=Path(outcome.path).name)
+
         if isinstance(ledger, RemoteLedger):
             return ledger.load(found, collector, as_of)
         return ledger.loader().load(found, collector, as_of, progress=advance)
@@ -211,17 +249,30 @@ def _words(result: KpiResult) -> tuple[str, ...]:
     if result.value is None:
         return title, quantities.UNKNOWN, "", "", "", result.note, result.status
     interval = quantities.interval(result.interval_low, result.interval_high, result.unit) if result.interval_low is not None else ""
-    return (title, quantities.quantity(result.value, result.unit), interval,
-            quantities.target_words(result.target, result.direction, result.unit),
-            quantities.change_words(result.previous_value, result.value, result.unit, is_supported=bool(result.is_changed)),
-            " · ".join(filter(None, [f"n {result.n:,}" if result.n is not None else "", result.note])), result.status)
+    return (
+        title,
+        quantities.quantity(result.value, result.unit),
+        interval,
+        quantities.target_words(result.target, result.direction, result.unit),
+        quantities.change_words(result.previous_value, result.value, result.unit, is_supported=bool(result.is_changed)),
+        " · ".join(filter(None, [f"n {result.n:,}" if result.n is not None else "", result.note])),
+        result.status,
+    )
 
 
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:
-    return {"path": outcome.path, "status": outcome.status, "collector": outcome.collector, "rows": outcome.rows,
-            "rejected": outcome.rejected, "total": outcome.total, "currency": outcome.currency, "message": outcome.message,
-            "duplicates_removed": outcome.duplicates_removed,
-            "rejects": [{"position": r.position, "reason": r.reason} for r in outcome.rejects[:100]]}
+    return {
+        "path": outcome.path,
+        "status": outcome.status,
+        "collector": outcome.collector,
+        "rows": outcome.rows,
+        "rejected": outcome.rejected,
+        "total": outcome.total,
+        "currency": outcome.currency,
+        "message": outcome.message,
+        "duplicates_removed": outcome.duplicates_removed,
+        "rejects": [{"position": r.position, "reason": r.reason} for r in outcome.rejects[:100]],
+    }
 
 
 def _print_json(document: Any) -> None:

@@ -62,21 +62,46 @@ class Scale:
 def template(mode: Mode) -> go.layout.Template:
     """What all figures of a mode share; there is no legend, because things are labelled where they are."""
     palette = PALETTES[mode]
-    axis = {"zeroline": False, "ticks": "", "fixedrange": True, "linecolor": palette.axis, "linewidth": 1,
-            "gridcolor": palette.grid, "gridwidth": 1}
-    return go.layout.Template(layout={
-        "font": {"family": FONT, "size": 12, "color": palette.muted}, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
-        "showlegend": False, "dragmode": False, "hovermode": "x unified",
-        "hoverlabel": {"bgcolor": palette.page, "bordercolor": palette.border,
-                       "font": {"family": FONT, "size": 12, "color": palette.text}},
-        "xaxis": {**axis, "showgrid": False, "showline": True, "spikecolor": palette.context, "spikethickness": 1, "spikedash": "solid"},
-        "yaxis": {**axis, "showline": False}})
+    axis = {
+        "zeroline": False,
+        "ticks": "",
+        "fixedrange": True,
+        "linecolor": palette.axis,
+        "linewidth": 1,
+        "gridcolor": palette.grid,
+        "gridwidth": 1,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 12, "color": palette.muted},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "showlegend": False,
+            "dragmode": False,
+            "hovermode": "x unified",
+            "hoverlabel": {
+                "bgcolor": palette.page,
+                "bordercolor": palette.border,
+                "font": {"family": FONT, "size": 12, "color": palette.text},
+            },
+            "xaxis": {
+                **axis,
+                "showgrid": False,
+                "showline": True,
+                "spikecolor": palette.context,
+                "spikethickness": 1,
+                "spikedash": "solid",
+            },
+            "yaxis": {**axis, "showline": False},
+        }
+    )
 
 
 def blank(mode: Mode, height: int, *, left: int = 52, right: float = 12, top: int = 12, bottom: int = 26) -> go.Figure:
     """An empty figure of a fixed height, so that a value's place in pixels is known."""
-    return go.Figure(layout={"template": template(mode), "height": height,
-                             "margin": {"l": left, "r": math.ceil(right), "t": top, "b": bottom}})
+    return go.Figure(
+        layout={"template": template(mode), "height": height, "margin": {"l": left, "r": math.ceil(right), "t": top, "b": bottom}}
+    )
 
 
 def plot_height(figure: go.Figure) -> float:
@@ -115,7 +140,7 @@ def date_ticks(first: date, last: date) -> list[date]:
     span = (last - first).days
     if span > 150:
         months = [date(month // 12, month % 12 + 1, 1) for month in range(first.year * 12 + first.month, last.year * 12 + last.month)]
-        return months[::next(step for step in (1, 2, 3, 6, 12, 24, 60, 120) if len(months) / step <= 6)]
+        return months[:: next(step for step in (1, 2, 3, 6, 12, 24, 60, 120) if len(months) / step <= 6)]
     step = next(step for step in (1, 2, 3, 5, 7, 14, 28) if span / step < 7)
     start = first if step < 7 else first + timedelta(days=-first.weekday() % 7)
     return [start + timedelta(days=number) for number in range(0, (last - start).days + 1, step)]
@@ -136,9 +161,19 @@ def target_line(figure: go.Figure, target: float, words: str, mode: Mode, crosse
 
     end, side = max(((end, side) for end in (0.0, 1.0) for side in (1, -1)), key=lambda place: clearance(*place))
     figure.add_hline(y=target, line={"color": palette.text, "width": 1.2})
-    figure.add_annotation(x=end, xref="paper", y=target, text=escape(words), showarrow=False, xanchor="right" if end else "left",
-                          yanchor="bottom" if side > 0 else "top", xshift=-4 if end else 4, font={"color": palette.text},
-                          bgcolor=translucent(palette.page, 0.75), borderpad=0)
+    figure.add_annotation(
+        x=end,
+        xref="paper",
+        y=target,
+        text=escape(words),
+        showarrow=False,
+        xanchor="right" if end else "left",
+        yanchor="bottom" if side > 0 else "top",
+        xshift=-4 if end else 4,
+        font={"color": palette.text},
+        bgcolor=translucent(palette.page, 0.75),
+        borderpad=0,
+    )
 
 
 def release_lines(figure: go.Figure, releases: Sequence[Release], first: date, last: date, mode: Mode) -> None:
@@ -156,8 +191,16 @@ def release_lines(figure: go.Figure, releases: Sequence[Release], first: date, l
         if index in moved:
             name = escape(release.name)
             text = f"<b>{name}</b>" if release.is_emphasised else name
-            figure.add_annotation(x=_as_date(release.at), y=1, yref="paper", text=text, showarrow=False, yanchor="bottom",
-                                  xshift=moved[index] - places[index], font={"color": colour if release.is_emphasised else palette.muted})
+            figure.add_annotation(
+                x=_as_date(release.at),
+                y=1,
+                yref="paper",
+                text=text,
+                showarrow=False,
+                yanchor="bottom",
+                xshift=moved[index] - places[index],
+                font={"color": colour if release.is_emphasised else palette.muted},
+            )
 
 
 def fitting(names: Sequence[str], is_first: Sequence[bool], room: float) -> list[int]:
@@ -189,11 +232,22 @@ def anomaly_marks(figure: go.Figure, anomalies: Sequence[Anomaly], heights: Mapp
     for anomaly, (left, right, _), bottom in zip(anomalies, boxes, bottoms(room / top), strict=True):
         height = heights[anomaly.day]
         cause = f" · {escape(anomaly.cause)}" if anomaly.cause else ""
-        figure.add_annotation(x=anomaly.day, y=height, text="▼", showarrow=False, yanchor="bottom", yshift=-2,
-                              font={"color": palette.anomaly, "size": 10})
-        figure.add_annotation(x=anomaly.day, y=height, text=f"<b>{escape(anomaly.text)}</b>{cause}", showarrow=False, yanchor="bottom",
-                              xanchor="center", xshift=(left + right) / 2 - places[anomaly.day], yshift=bottom - height * room / top - 2,
-                              font={"color": palette.orange.ink}, bgcolor=translucent(palette.page, 0.85), borderpad=0)
+        figure.add_annotation(
+            x=anomaly.day, y=height, text="▼", showarrow=False, yanchor="bottom", yshift=-2, font={"color": palette.anomaly, "size": 10}
+        )
+        figure.add_annotation(
+            x=anomaly.day,
+            y=height,
+            text=f"<b>{escape(anomaly.text)}</b>{cause}",
+            showarrow=False,
+            yanchor="bottom",
+            xanchor="center",
+            xshift=(left + right) / 2 - places[anomaly.day],
+            yshift=bottom - height * room / top - 2,
+            font={"color": palette.orange.ink},
+            bgcolor=translucent(palette.page, 0.85),
+            borderpad=0,
+        )
 
 
 def _lowest(at: float, width: float, places: Mapping[date, float], heights: Mapping[date, float]) -> tuple[float, float, float]:
@@ -215,9 +269,19 @@ def side_labels(figure: go.Figure, labels: Sequence[SideLabel], mode: Mode) -> N
     for label, place in zip(ordered, places, strict=True):
         swatch = f"<span style='color:{label.swatch}'>■</span> " if label.swatch else ""
         bold = f"<b>{escape(label.bold)}</b>" if label.bold else ""
-        figure.add_annotation(x=1, xref="paper", xanchor="left", xshift=7, y=place / height, yref="paper", yanchor="middle", align="left",
-                              showarrow=False, text=f"{swatch}{bold}{' ' if bold and label.plain else ''}{escape(label.plain)}",
-                              font={"color": label.colour or palette.muted})
+        figure.add_annotation(
+            x=1,
+            xref="paper",
+            xanchor="left",
+            xshift=7,
+            y=place / height,
+            yref="paper",
+            yanchor="middle",
+            align="left",
+            showarrow=False,
+            text=f"{swatch}{bold}{' ' if bold and label.plain else ''}{escape(label.plain)}",
+            font={"color": label.colour or palette.muted},
+        )
 
 
 def side_margin(labels: Sequence[SideLabel]) -> float:

@@ -37,16 +37,36 @@ def toolbar(title: str, engine: CachedEngine, own: Sequence[Choice] = ()) -> Sco
         return None
     periods = _periods(engine, default)
     choices = _choices(engine)
-    _refuse_unknown({"period": {*periods, RANGE}, **{name: set(labels) for name, labels in choices.items()},
-                     **{choice.name: set(choice.options) for choice in own}})
+    _refuse_unknown(
+        {
+            "period": {*periods, RANGE},
+            **{name: set(labels) for name, labels in choices.items()},
+            **{choice.name: set(choice.options) for choice in own},
+        }
+    )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(title, width="stretch")
         for choice in own:
-            st.selectbox(choice.name.capitalize(), choice.options, key=choice.name, bind="query-params", persist_state="session",
-                         label_visibility="collapsed", width=choice.width)
+            st.selectbox(
+                choice.name.capitalize(),
+                choice.options,
+                key=choice.name,
+                bind="query-params",
+                persist_state="session",
+                label_visibility="collapsed",
+                width=choice.width,
+            )
         chosen = {name: _select(name, choices[name]) for name in IN_THE_BAR}
-        label = st.selectbox("Period", [*periods, RANGE], index=list(periods).index(_label(default)), key="period",
-                             bind="query-params", persist_state="session", label_visibility="collapsed", width=156)
+        label = st.selectbox(
+            "Period",
+            [*periods, RANGE],
+            index=list(periods).index(_label(default)),
+            key="period",
+            bind="query-params",
+            persist_state="session",
+            label_visibility="collapsed",
+            width=156,
+        )
         others = [name for name in DIMENSIONS if name not in IN_THE_BAR]
         active = sum(st.session_state.get(name) not in (None, _all(name)) for name in others)
         with st.popover(f"Filters · {active}" if active else "Filters", icon=":material/filter_list:"):
@@ -56,8 +76,11 @@ def toolbar(title: str, engine: CachedEngine, own: Sequence[Choice] = ()) -> Sco
 
 
 def _label(period: Period) -> str:
-    return f"{period.start:%B %Y}" if period.label.count("-") == 1 and "Q" not in period.label else \
-        f"Q{(period.start.month + 2) // 3} {period.start.year}"
+    return (
+        f"{period.start:%B %Y}"
+        if period.label.count("-") == 1 and "Q" not in period.label
+        else f"Q{(period.start.month + 2) // 3} {period.start.year}"
+    )
 
 
 def _periods(engine: CachedEngine, default: Period) -> dict[str, Period]:
@@ -85,23 +108,30 @@ def _all(dimension: str) -> str:
 
 
 def _select(dimension: str, labels: dict[str, str | None], visible: bool = False) -> str | None:
-    label = st.selectbox(dimension.capitalize(), list(labels), key=dimension, bind="query-params", persist_state="session",
-                         label_visibility="visible" if visible else "collapsed", width="stretch" if visible else 168)
+    label = st.selectbox(
+        dimension.capitalize(),
+        list(labels),
+        key=dimension,
+        bind="query-params",
+        persist_state="session",
+        label_visibility="visible" if visible else "collapsed",
+        width="stretch" if visible else 168,
+    )
     return labels[label]
 
 
 def _refuse_unknown(known: Mapping[str, Set[str]]) -> None:
     for name, asked in st.query_params.items():
         if name in known and asked not in known[name]:
-            st.error(f"This link asks for the {name} “{asked}”, which this ledger does not have. "
-                     f"It has: {', '.join(sorted(known[name]))}.")
+            st.error(f"This link asks for the {name} “{asked}”, which this ledger does not have. It has: {', '.join(sorted(known[name]))}.")
             st.stop()
 
 
 def _range(default: Period) -> Period:
     last = default.end - timedelta(days=1)
-    days = st.date_input("Days", value=(default.start.date(), last.date()), key="range", bind="query-params",
-                         persist_state="session", width=240)
+    days = st.date_input(
+        "Days", value=(default.start.date(), last.date()), key="range", bind="query-params", persist_state="session", width=240
+    )
     if not isinstance(days, tuple) or len(days) != 2:
         st.info("Choose the first and the last day.")
         st.stop()

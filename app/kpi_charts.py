@@ -37,9 +37,19 @@ GLYPHS = {"circle": "●", "triangle-up": "▲", "square": "■", "circle-open":
 NARROW_PX = 150  # the narrowest plot of systems that ticks are laid out for
 
 
-def kpi_trend(rows: pl.DataFrame, mode: Mode, *, unit: str, better: Better, name: str = "All systems", target: float | None = None,
-              target_words: str = "", by_system: pl.DataFrame | None = None, releases: Sequence[Release] = (),
-              height: int = 300) -> go.Figure:
+def kpi_trend(
+    rows: pl.DataFrame,
+    mode: Mode,
+    *,
+    unit: str,
+    better: Better,
+    name: str = "All systems",
+    target: float | None = None,
+    target_words: str = "",
+    by_system: pl.DataFrame | None = None,
+    releases: Sequence[Release] = (),
+    height: int = 300,
+) -> go.Figure:
     """A KPI over periods: columns start, end (exclusive), value, low, high (null = unknown), is_open.
 
     Gaps and missing periods interrupt the line; the last dot is hollow while its period is open. `by_system` has the columns
@@ -105,14 +115,22 @@ def _trend_labels(periods: Sequence[Row], systems: Sequence[tuple[str, list[Row]
 
 def _line(figure: go.Figure, points: Sequence[Row], name: str, unit: str, colour: str, width: float) -> None:
     """A line that unknown values interrupt; a value between two of them is a dot."""
-    figure.add_scatter(x=[row["at"] for row in points], y=[row["value"] for row in points], name=name, connectgaps=False,
-                       mode="lines+markers", line={"color": colour, "width": width}, marker={"color": colour, "size": 2 * width + 1},
-                       customdata=[_hover(row, unit) for row in points], hovertemplate=f"{escape(name)} %{{customdata}}<extra></extra>")
+    figure.add_scatter(
+        x=[row["at"] for row in points],
+        y=[row["value"] for row in points],
+        name=name,
+        connectgaps=False,
+        mode="lines+markers",
+        line={"color": colour, "width": width},
+        marker={"color": colour, "size": 2 * width + 1},
+        customdata=[_hover(row, unit) for row in points],
+        hovertemplate=f"{escape(name)} %{{customdata}}<extra></extra>",
+    )
 
 
 def _hover(row: Row, unit: str) -> str:
     interval = "" if row["low"] is None or row["high"] is None else f" {quantities.interval(row['low'], row['high'], unit)}"
-    return (f"<b>{escape(quantities.quantity(row['value'], unit))}</b>" + escape(interval) + (", still open" if row["is_open"] else ""))
+    return f"<b>{escape(quantities.quantity(row['value'], unit))}</b>" + escape(interval) + (", still open" if row["is_open"] else "")
 
 
 def _band(figure: go.Figure, periods: Sequence[Row], mode: Mode) -> None:
@@ -121,27 +139,43 @@ def _band(figure: go.Figure, periods: Sequence[Row], mode: Mode) -> None:
     for has_interval, group in groupby(periods, key=lambda row: None not in (row["value"], row["low"], row["high"])):
         run = list(group)
         if has_interval and len(run) > 1:
-            figure.add_scatter(x=[row["at"] for row in [*run, *reversed(run)]], hoverinfo="skip", mode="lines", line={"width": 0},
-                               y=[row["high"] for row in run] + [row["low"] for row in reversed(run)], fill="toself",
-                               fillcolor=translucent(accent, 0.16))
+            figure.add_scatter(
+                x=[row["at"] for row in [*run, *reversed(run)]],
+                hoverinfo="skip",
+                mode="lines",
+                line={"width": 0},
+                y=[row["high"] for row in run] + [row["low"] for row in reversed(run)],
+                fill="toself",
+                fillcolor=translucent(accent, 0.16),
+            )
         elif has_interval:
-            figure.add_scatter(x=[run[0]["at"]] * 2, y=[run[0]["low"], run[0]["high"]], mode="lines", hoverinfo="skip",
-                               line={"color": translucent(accent, 0.45), "width": 5})
+            figure.add_scatter(
+                x=[run[0]["at"]] * 2,
+                y=[run[0]["low"], run[0]["high"]],
+                mode="lines",
+                hoverinfo="skip",
+                line={"color": translucent(accent, 0.45), "width": 5},
+            )
 
 
 def _dots(figure: go.Figure, periods: Sequence[Row], mode: Mode) -> None:
     """The last known value as a larger dot, hollow while its period is open."""
     palette = PALETTES[mode]
     last = next(row for row in reversed(periods) if row["value"] is not None)
-    figure.add_scatter(x=[last["at"]], y=[last["value"]], mode="markers", hoverinfo="skip", cliponaxis=False,
-                       marker={"size": 9, "color": palette.page if last["is_open"] else palette.accent,
-                               "line": {"color": palette.accent, "width": 2}})
+    figure.add_scatter(
+        x=[last["at"]],
+        y=[last["value"]],
+        mode="markers",
+        hoverinfo="skip",
+        cliponaxis=False,
+        marker={"size": 9, "color": palette.page if last["is_open"] else palette.accent, "line": {"color": palette.accent, "width": 2}},
+    )
 
 
 def _period_axis(figure: go.Figure, periods: Sequence[Row]) -> None:
     """One text per period while there are few: the month where a period is one, with its year where that changes."""
     step = math.ceil(len(periods) / MOST_DATES)
-    shown = list(periods)[(len(periods) - 1) % step::step]
+    shown = list(periods)[(len(periods) - 1) % step :: step]
     texts, year = [], None
     for row in shown:
         is_month = row["start"].day == 1 and row["end"].day == 1 and 27 < (row["end"] - row["start"]).days < 32
@@ -149,8 +183,14 @@ def _period_axis(figure: go.Figure, periods: Sequence[Row]) -> None:
         texts.append(words if row["start"].year == year else f"{words}<br>{row['start'].year}")
         year = row["start"].year
     figure.update_layout(margin={"b": 40})
-    figure.update_xaxes(type="date", tickvals=[row["at"] for row in shown], ticktext=texts, tickangle=0, hoverformat="%-d %b %Y",
-                        range=[periods[0]["start"], periods[-1]["end"]])
+    figure.update_xaxes(
+        type="date",
+        tickvals=[row["at"] for row in shown],
+        ticktext=texts,
+        tickangle=0,
+        hoverformat="%-d %b %Y",
+        range=[periods[0]["start"], periods[-1]["end"]],
+    )
 
 
 def _crossed(lines: Sequence[Sequence[Row]], first: datetime, last: datetime) -> list[tuple[float, float]]:
@@ -166,8 +206,9 @@ def _crossed(lines: Sequence[Sequence[Row]], first: datetime, last: datetime) ->
     return points
 
 
-def kpi_by_system(rows: pl.DataFrame, mode: Mode, *, unit: str, target: float | None = None, target_words: str = "",
-                  height: int = 300) -> go.Figure:
+def kpi_by_system(
+    rows: pl.DataFrame, mode: Mode, *, unit: str, target: float | None = None, target_words: str = "", height: int = 300
+) -> go.Figure:
     """A KPI per system, in the order of the rows: columns name, value, low, high, n, status, note.
 
     A system that is not measured keeps its place, with the note as the reason. The figure is as high as its rows need.
@@ -177,8 +218,10 @@ def kpi_by_system(rows: pl.DataFrame, mode: Mode, *, unit: str, target: float | 
         return blank(mode, height)
     names = ["<br>".join(map(escape, textwrap.wrap(row["name"], NAME_CHARACTERS, break_long_words=False))) for row in found]
     reasons = ["<br>".join(map(escape, textwrap.wrap(row["note"] or "not measured", REASON_CHARACTERS))) for row in found]
-    lines = max([text.count("<br>") + 1 for text in names]
-                + [text.count("<br>") + 1 for text, row in zip(reasons, found, strict=True) if row["value"] is None])
+    lines = max(
+        [text.count("<br>") + 1 for text in names]
+        + [text.count("<br>") + 1 for text, row in zip(reasons, found, strict=True) if row["value"] is None]
+    )
     left = max(text_width(line) for name in names for line in name.split("<br>")) + 16
     counts = [_count_words(row) for row in found]
     values_px = max(text_width(quantities.quantity(row["value"], unit)) for row in found) + 12
@@ -188,12 +231,29 @@ def kpi_by_system(rows: pl.DataFrame, mode: Mode, *, unit: str, target: float | 
     _system_axes(figure, names, found, unit, target, mode)
     for place, row in enumerate(found):
         if row["value"] is None:
-            figure.add_annotation(x=0, y=place, xanchor="left", xshift=4, text=reasons[place], showarrow=False, align="left",
-                                  bgcolor=palette.page, borderpad=1)
+            figure.add_annotation(
+                x=0,
+                y=place,
+                xanchor="left",
+                xshift=4,
+                text=reasons[place],
+                showarrow=False,
+                align="left",
+                bgcolor=palette.page,
+                borderpad=1,
+            )
             continue
         _system_dot(figure, row, place, unit, mode)
-        figure.add_annotation(x=1, xref="paper", y=place, xanchor="right", xshift=values_px, showarrow=False, font={"color": palette.text},
-                              text=f"<b>{escape(quantities.quantity(row['value'], unit))}</b>")
+        figure.add_annotation(
+            x=1,
+            xref="paper",
+            y=place,
+            xanchor="right",
+            xshift=values_px,
+            showarrow=False,
+            font={"color": palette.text},
+            text=f"<b>{escape(quantities.quantity(row['value'], unit))}</b>",
+        )
         figure.add_annotation(x=1, xref="paper", y=place, xanchor="left", xshift=values_px + 8, showarrow=False, text=escape(counts[place]))
     if target is not None:
         _system_target(figure, target, f"Target {target_words}", mode)
@@ -213,8 +273,14 @@ def _system_axes(figure: go.Figure, names: Sequence[str], found: Sequence[Row], 
     scales = [scale(max([*drawn, target or 0.0]), unit, most) for most in (6, 5, 4, 3)]
     chosen = next((fit for fit in scales if sum(text_width(text) + 10 for text in fit.texts) <= NARROW_PX), scales[-1])
     figure.update_xaxes(range=[0, chosen.top], tickvals=chosen.ticks, ticktext=chosen.texts, tickangle=0, showgrid=True, showline=False)
-    figure.update_yaxes(range=[len(found) - 0.5, -0.5], tickvals=list(range(len(found))), ticktext=list(names), showgrid=False,
-                        ticklabelstandoff=8, tickfont={"color": PALETTES[mode].text})
+    figure.update_yaxes(
+        range=[len(found) - 0.5, -0.5],
+        tickvals=list(range(len(found))),
+        ticktext=list(names),
+        showgrid=False,
+        ticklabelstandoff=8,
+        tickfont={"color": PALETTES[mode].text},
+    )
     figure.update_layout(hovermode="closest")
 
 
@@ -225,26 +291,54 @@ def _system_dot(figure: go.Figure, row: Row, place: int, unit: str, mode: Mode) 
     if low is not None and high is not None:
         figure.add_scatter(x=[low, high], y=[place, place], mode="lines", line={"color": ink, "width": 1.5}, hoverinfo="skip")
     words = [f"<b>{escape(row['name'])}</b>: {look.word}", _hover({**row, "is_open": False}, unit), escape(_count_words(row))]
-    figure.add_scatter(x=[row["value"]], y=[place], mode="markers", name=row["name"], cliponaxis=False,
-                       marker={"symbol": look.symbol, "color": ink, "size": 10}, customdata=["<br>".join(filter(None, words))],
-                       hovertemplate="%{customdata}<extra></extra>")
+    figure.add_scatter(
+        x=[row["value"]],
+        y=[place],
+        mode="markers",
+        name=row["name"],
+        cliponaxis=False,
+        marker={"symbol": look.symbol, "color": ink, "size": 10},
+        customdata=["<br>".join(filter(None, words))],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
 
 
 def _system_target(figure: go.Figure, target: float, words: str, mode: Mode) -> None:
     ink, share = PALETTES[mode].text, target / figure.layout.xaxis.range[1]
     figure.add_vline(x=target, line={"color": ink, "width": 1.2}, layer="below")
-    figure.add_annotation(x=target, y=1, yref="paper", yanchor="bottom", text=escape(words), showarrow=False, font={"color": ink},
-                          xanchor="left" if share < 0.3 else "right" if share > 0.7 else "center")
+    figure.add_annotation(
+        x=target,
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        text=escape(words),
+        showarrow=False,
+        font={"color": ink},
+        xanchor="left" if share < 0.3 else "right" if share > 0.7 else "center",
+    )
 
 
 def _status_key(figure: go.Figure, found: Sequence[Row], mode: Mode) -> None:
     """Below the scale each shape that occurs, with its word."""
     seen = {row["status"] for row in found if row["value"] is not None}
-    parts = [f"<span style='color:{look.ink(mode)}'>{GLYPHS[look.symbol]}</span> {look.word}"
-             for status, look in STATUSES.items() if status in seen]
+    parts = [
+        f"<span style='color:{look.ink(mode)}'>{GLYPHS[look.symbol]}</span> {look.word}"
+        for status, look in STATUSES.items()
+        if status in seen
+    ]
     if parts:
-        figure.add_annotation(x=0, xref="paper", xanchor="left", xshift=10 - figure.layout.margin.l, y=0, yref="paper", yanchor="top",
-                              yshift=-24, showarrow=False, text="   ".join(parts))
+        figure.add_annotation(
+            x=0,
+            xref="paper",
+            xanchor="left",
+            xshift=10 - figure.layout.margin.l,
+            y=0,
+            yref="paper",
+            yanchor="top",
+            yshift=-24,
+            showarrow=False,
+            text="   ".join(parts),
+        )
 
 
 def _moment(when: date | datetime) -> datetime:

@@ -1,6 +1,7 @@
 """Where labels go, so that none covers another: the least shift that keeps their order and a distance."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 LINE_PX = 14.0  # the least distance of two labels below each other
 _CHARACTER_PX = 6.7  # at 12 px, on the wide side of the font's average
@@ -18,7 +19,7 @@ def spread(centres: Sequence[float], sizes: Sequence[float], low: float, high: f
     still do not overlap and run over `high`.
     """
     offsets = [0.0]
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         offsets.append(offsets[-1] + (before + after) / 2)
     blocks: list[tuple[float, int]] = []  # mean and number: equal after the offsets are taken off means side by side
     for centre, offset in zip(centres, offsets, strict=False):

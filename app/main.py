@@ -10,9 +10,11 @@ STATIC = Path(__file__).with_name("static")
 
 st.set_page_config(page_title="Spanledger", page_icon=str(STATIC / "favicon.svg"), layout="wide", initial_sidebar_state=216)
 st.logo(str(STATIC / "logo.svg"), size="large")
-st.navigation({
-    "Overview": [st.Page(posture.page, title="Posture", url_path="posture", icon=":material/space_dashboard:", default=True)],
-    "Cost": [st.Page(spend.page, title="Spend", url_path="spend", icon=":material/payments:")],
-    "Quality and risk": [st.Page(kpis.page, title="KPIs", url_path="kpis", icon=":material/target:")],
-    "Operations": [st.Page(data.page, title="Data", url_path="data", icon=":material/database:")],
-}).run()
+st.navigation(
+    {
+        "Overview": [st.Page(posture.page, title="Posture", url_path="posture", icon=":material/space_dashboard:", default=True)],
+        "Cost": [st.Page(spend.page, title="Spend", url_path="spend", icon=":material/payments:")],
+        "Quality and risk": [st.Page(kpis.page, title="KPIs", url_path="kpis", icon=":material/target:")],
+        "Operations": [st.Page(data.page, title="Data", url_path="data", icon=":material/database:")],
+    }
+).run()

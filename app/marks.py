@@ -60,8 +60,9 @@ def bullet(graph: Bullet, width: int = BULLET_PX[0]) -> str:
         """Marks at the very ends are moved inside by their own half width, so that they are not cut."""
         return round(min(max(value * scale, room), width - room), 2)
 
-    parts = [f'<rect class="s{shade}" x="{x(start)}" y="3" width="{x(end) - x(start):.2f}" height="14"/>'
-             for shade, start, end in graph.shades()]
+    parts = [
+        f'<rect class="s{shade}" x="{x(start)}" y="3" width="{x(end) - x(start):.2f}" height="14"/>' for shade, start, end in graph.shades()
+    ]
     parts.append(f'<rect class="bar" y="7.5" width="{x(graph.value)}" height="5"/>')
     if graph.target is not None:
         parts.append(f'<rect class="ink" x="{x(graph.target, 1) - 1:.2f}" y="1" width="2" height="18"/>')
@@ -86,8 +87,11 @@ def sparkline(values: Sequence[float | None], *, open_last: bool) -> str | None:
     def point(index: int, value: float) -> str:
         return f"{4 + index * step:.1f} {18 - 14 * ((value - low) / span if span else 0.5):.1f}"
 
-    runs = [[(index, value) for index, value in run if value is not None]
-            for is_known, run in groupby(enumerate(values), key=lambda item: item[1] is not None) if is_known]
+    runs = [
+        [(index, value) for index, value in run if value is not None]
+        for is_known, run in groupby(enumerate(values), key=lambda item: item[1] is not None)
+        if is_known
+    ]
     parts = [f'<path class="line" d="M{"L".join(point(*place) for place in run)}{"h.01" if len(run) == 1 else ""}"/>' for run in runs]
     if values[-1] is not None:
         x, y = point(len(values) - 1, values[-1]).split()
@@ -110,7 +114,7 @@ def icon(status: Status) -> str:
 _ICONS: dict[Status, str] = {
     "on target": '<circle class="f" cx="7" cy="7" r="6"/><path class="c" d="M4.3 7.2l1.9 1.9 3.6-4"/>',
     "at risk": '<path class="f" d="M7 1.2a.9.9 0 0 1 .8.45l5.4 9.9a.9.9 0 0 1-.8 1.35H1.6a.9.9 0 0 1-.8-1.35l5.4-9.9A.9.9 0 0 1 7 1.2z"/>'
-               '<path class="c" d="M7 5.3v3M7 10.6v.01"/>',
+    '<path class="c" d="M7 5.3v3M7 10.6v.01"/>',
     "off target": '<rect class="f" x="1" y="1" width="12" height="12" rx="1.6"/><path class="c" d="M4.6 4.6l4.8 4.8M9.4 4.6l-4.8 4.8"/>',
     "not measured": '<circle class="l" cx="7" cy="7" r="5.5" stroke-dasharray="2.1 1.9"/>',
     "none": '<circle class="l" cx="7" cy="7" r="5.5"/><path class="l" d="M4.7 7h4.6"/>',
@@ -119,19 +123,25 @@ _ICONS: dict[Status, str] = {
 
 def _bullet_style(palette: Palette) -> str:
     shades = "".join(f".s{index}{{fill:{colour}}}" for index, colour in enumerate(palette.shades))
-    return (f"{shades}.bar{{fill:{palette.bar}}}.ink{{fill:{palette.text}}}.line{{stroke:{palette.text};stroke-width:1.2}}"
-            f".dot{{fill:{palette.text};stroke:{palette.page};stroke-width:1}}")
+    return (
+        f"{shades}.bar{{fill:{palette.bar}}}.ink{{fill:{palette.text}}}.line{{stroke:{palette.text};stroke-width:1.2}}"
+        f".dot{{fill:{palette.text};stroke:{palette.page};stroke-width:1}}"
+    )
 
 
 def _spark_style(palette: Palette) -> str:
-    return (f".line{{fill:none;stroke:{palette.context};stroke-width:1.4;stroke-linecap:round;stroke-linejoin:round}}"
-            f".open{{fill:{palette.page};stroke:{palette.accent};stroke-width:1.5}}.closed{{fill:{palette.accent}}}")
+    return (
+        f".line{{fill:none;stroke:{palette.context};stroke-width:1.4;stroke-linecap:round;stroke-linejoin:round}}"
+        f".open{{fill:{palette.page};stroke:{palette.accent};stroke-width:1.5}}.closed{{fill:{palette.accent}}}"
+    )
 
 
 def _uri(width: int, height: int, body: str, style: Callable[[Palette], str], shared: str = "") -> str:
     dark = f"@media (prefers-color-scheme: dark){{{style(PALETTES['dark'])}}}"
-    svg = (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
-           f"<style>{shared}{style(PALETTES['light'])}{dark}</style>{body}</svg>")
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+        f"<style>{shared}{style(PALETTES['light'])}{dark}</style>{body}</svg>"
+    )
     return "data:image/svg+xml," + quote(svg, safe=" /:;=,.()@")
 
 

@@ -25,8 +25,17 @@ def chart(finding: str, figure: go.Figure, rows: pl.DataFrame, key: str, note: s
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**{escape(finding)}**", width="stretch")
             if has_switch:
-                shown = st.segmented_control("Show as", [":material/bar_chart:", ":material/table_rows:"], default=shown, required=True,
-                                             key=f"{key}_as", label_visibility="collapsed") or shown
+                shown = (
+                    st.segmented_control(
+                        "Show as",
+                        [":material/bar_chart:", ":material/table_rows:"],
+                        default=shown,
+                        required=True,
+                        key=f"{key}_as",
+                        label_visibility="collapsed",
+                    )
+                    or shown
+                )
             _download(rows, key)
         if shown == ":material/bar_chart:":
             st.plotly_chart(figure, theme=None, config=CONFIG, key=key, alt=finding)
@@ -42,8 +51,17 @@ def table(finding: str, rows: pl.DataFrame, key: str, columns: Mapping[str, Any]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**{escape(finding)}**", width="stretch")
             _download(rows, key)
-        st.dataframe(rows, hide_index=True, row_height=ROW_PX, height=ROW_PX * (min(rows.height, most) + 1) + 2, placeholder="—",
-                     column_config=dict(columns), column_order=list(columns), key=key, alt=finding)
+        st.dataframe(
+            rows,
+            hide_index=True,
+            row_height=ROW_PX,
+            height=ROW_PX * (min(rows.height, most) + 1) + 2,
+            placeholder="—",
+            column_config=dict(columns),
+            column_order=list(columns),
+            key=key,
+            alt=finding,
+        )
         if note:
             st.caption(escape(note))
 
@@ -55,5 +73,14 @@ def escape(text: str) -> str:
 
 def _download(rows: pl.DataFrame, key: str) -> None:
     nested = [name for name, kind in rows.schema.items() if kind.is_nested()]
-    st.download_button("CSV", data=lambda: rows.drop(nested).write_csv(), file_name=f"{key}.csv", mime="text/csv", type="tertiary",
-                       icon=":material/download:", on_click="ignore", key=f"{key}_csv", help="The rows behind this, as CSV")
+    st.download_button(
+        "CSV",
+        data=lambda: rows.drop(nested).write_csv(),
+        file_name=f"{key}.csv",
+        mime="text/csv",
+        type="tertiary",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"{key}_csv",
+        help="The rows behind this, as CSV",
+    )

@@ -17,7 +17,7 @@ def money(usd: Amount | None, *, signed: bool = False) -> str:
     """Money in a headline: whole dollars from $100, cents below, two significant digits below a cent."""
     if usd is None:
         return UNKNOWN
-    return "$0" if usd == 0 else _dollars(usd, 0 if round(abs(usd), 2) >= 100 else 2, signed)
+    return "$0" if usd == 0 else _dollars(usd, 0 if round(abs(float(usd)), 2) >= 100 else 2, signed)
 
 
 def money_cents(usd: Amount | None, *, signed: bool = False) -> str:
@@ -144,12 +144,12 @@ def moment(when: datetime) -> str:
 
 
 def _dollars(usd: Amount, decimals: int, signed: bool) -> str:
-    size = abs(usd)
+    size = abs(float(usd))
     if 0 < size < 1e-6:
         return "<$0.000001" if usd > 0 else f">{MINUS}$0.000001"
     if 0 < size < 0.01:
         decimals = 1 - math.floor(math.log10(size))
-    digits = f"{size:,.{decimals}f}"
+    digits = f"{abs(usd):,.{decimals}f}"
     return _sign(usd, digits, signed) + "$" + digits
 
 
@@ -202,4 +202,10 @@ def _split(text: str) -> tuple[str, str]:
 
 
 _FORMATS: dict[str, Callable[[float], str]] = {
-    "share": percent, "hours": duration, "days": _business_days, "usd": money, "per_million": _plain, "score": _plain}
+    "share": percent,
+    "hours": duration,
+    "days": _business_days,
+    "usd": money,
+    "per_million": _plain,
+    "score": _plain,
+}

@@ -26,10 +26,21 @@ def scorecard_row(result: KpiResult, trend: Sequence[float | None], is_open: boo
     kpi = kpis()[result.metric_id]
     value, unit = quantities.format_value(result.value, result.unit)
     return ScorecardRow(
-        title=kpi.title, href=kpi_href(kpi.title, query), value_text=value, unit_text=unit, bullet=bullet(result),
-        target_text=quantities.target_words(result.target, result.direction, result.unit), change_text=change(result), spark=trend,
-        open_last=is_open, evidence_text=evidence(result), status=result.status, reason=result.note or kpi.no_data,
-        fills=kpi.fills if result.state == "NO_DATA" else "", interval_text=interval(result))
+        title=kpi.title,
+        href=kpi_href(kpi.title, query),
+        value_text=value,
+        unit_text=unit,
+        bullet=bullet(result),
+        target_text=quantities.target_words(result.target, result.direction, result.unit),
+        change_text=change(result),
+        spark=trend,
+        open_last=is_open,
+        evidence_text=evidence(result),
+        status=result.status,
+        reason=result.note or kpi.no_data,
+        fills=kpi.fills if result.state == "NO_DATA" else "",
+        interval_text=interval(result),
+    )
 
 
 def bullet(result: KpiResult) -> Bullet | None:
@@ -37,8 +48,15 @@ def bullet(result: KpiResult) -> Bullet | None:
     if result.value is None:
         return None
     target = result.target if isinstance(result.target, float) else None
-    return Bullet(result.value, kpis()[result.metric_id].better, target, result.amber_margin or 0.0, result.interval_low, result.interval_high,
-                  LIMITS.get(result.unit))
+    return Bullet(
+        result.value,
+        kpis()[result.metric_id].better,
+        target,
+        result.amber_margin or 0.0,
+        result.interval_low,
+        result.interval_high,
+        LIMITS.get(result.unit),
+    )
 
 
 def change(result: KpiResult) -> str:
@@ -90,31 +108,54 @@ def headline(results: Sequence[KpiResult]) -> str:
 def changed(results: Sequence[KpiResult]) -> list[Finding]:
     """KPIs whose change the evidence supports."""
     found = [result for result in results if result.is_changed]
-    return [Finding(f"{kpis()[result.metric_id].title} {change(result)}",
-                    f"to {quantities.quantity(result.value, result.unit)} from {quantities.quantity(result.previous_value, result.unit)}")
-            for result in found]
+    return [
+        Finding(
+            f"{kpis()[result.metric_id].title} {change(result)}",
+            f"to {quantities.quantity(result.value, result.unit)} from {quantities.quantity(result.previous_value, result.unit)}",
+        )
+        for result in found
+    ]
 
 
 def gaps(results: Sequence[KpiResult]) -> list[Finding]:
     """KPIs that miss their target or may: how far, and who set it."""
     found = sorted((result for result in results if result.status in GAPS), key=lambda result: GAPS.index(result.status))
-    return [Finding(f"{kpis()[result.metric_id].title}: {quantities.quantity(result.value, result.unit)}",
-                    " · ".join(filter(None, [f"target {quantities.target_words(result.target, result.direction, result.unit)}",
-                                             f"set by {result.target_set_by}" if result.target_set_by else "", result.status])))
-            for result in found]
+    return [
+        Finding(
+            f"{kpis()[result.metric_id].title}: {quantities.quantity(result.value, result.unit)}",
+            " · ".join(
+                filter(
+                    None,
+                    [
+                        f"target {quantities.target_words(result.target, result.direction, result.unit)}",
+                        f"set by {result.target_set_by}" if result.target_set_by else "",
+                        result.status,
+                    ],
+                )
+            ),
+        )
+        for result in found
+    ]
 
 
 def facts(result: KpiResult) -> list[tuple[str, str]]:
     """Where a KPI's number comes from, name and value."""
     unit = result.unit
-    pairs = [("Target", quantities.target_words(result.target, result.direction, unit)
-              + (f", set by {result.target_set_by}" if result.target_set_by else "")),
-             ("Interval", f"{interval(result)} ({result.interval_method})" if result.interval_low is not None else "none: not a sampled number"),
-             ("Before", quantities.quantity(result.previous_value, unit) + (f", {change(result)}" if result.previous_value is not None else "")),
-             ("Numerator", _plain(result.numerator, unit)), ("Denominator", _plain(result.denominator, "")),
-             ("Coverage", quantities.percent(result.coverage)),
-             ("Left out", ", ".join(f"{n:,} {reason}" for reason, n in result.exclusions.items()) or "nothing"),
-             ("Loaded", quantities.moment(result.freshness) if result.freshness else quantities.UNKNOWN), ("Note", result.note or quantities.UNKNOWN)]
+    pairs = [
+        (
+            "Target",
+            quantities.target_words(result.target, result.direction, unit)
+            + (f", set by {result.target_set_by}" if result.target_set_by else ""),
+        ),
+        ("Interval", f"{interval(result)} ({result.interval_method})" if result.interval_low is not None else "none: not a sampled number"),
+        ("Before", quantities.quantity(result.previous_value, unit) + (f", {change(result)}" if result.previous_value is not None else "")),
+        ("Numerator", _plain(result.numerator, unit)),
+        ("Denominator", _plain(result.denominator, "")),
+        ("Coverage", quantities.percent(result.coverage)),
+        ("Left out", ", ".join(f"{n:,} {reason}" for reason, n in result.exclusions.items()) or "nothing"),
+        ("Loaded", quantities.moment(result.freshness) if result.freshness else quantities.UNKNOWN),
+        ("Note", result.note or quantities.UNKNOWN),
+    ]
     return [(name, text) for name, text in pairs if text != quantities.UNKNOWN]
 
 

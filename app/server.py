@@ -52,8 +52,10 @@ def serve(settings: Settings, on_start: Callable[[str], None]) -> None:
     """
     is_local = _is_loopback(settings.host)
     if not is_local and not settings.receiver_tokens:
-        raise ServerError(f"{settings.host} is reachable from other machines and no receiver token is set",
-                          "Set SPANLEDGER_RECEIVER_TOKENS, or leave --host at 127.0.0.1")
+        raise ServerError(
+            f"{settings.host} is reachable from other machines and no receiver token is set",
+            "Set SPANLEDGER_RECEIVER_TOKENS, or leave --host at 127.0.0.1",
+        )
     _check_port(settings)
     ledger = LocalLedger(settings, read_only=False)
     with ledger.store.transaction() as cursor:
@@ -89,8 +91,10 @@ class Api:
         self._threads = ThreadPoolExecutor(2, "commands")
 
     def routes(self) -> list[Route]:
-        return [Route(f"/api/{name}", self._answering(handle), methods=["POST"])
-                for name, handle in (("query", self._query), ("load", self._load), ("rebuild", self._rebuild))]
+        return [
+            Route(f"/api/{name}", self._answering(handle), methods=["POST"])
+            for name, handle in (("query", self._query), ("load", self._load), ("rebuild", self._rebuild))
+        ]
 
     @contextlib.contextmanager
     def announced(self, db: Path, url: str) -> Iterator[None]:
@@ -113,6 +117,7 @@ class Api:
                 return Response(await handle(request), media_type="application/octet-stream")
             except SpanledgerError as error:
                 return PlainTextResponse(str(error), 400)
+
         return endpoint
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
@@ -140,6 +145,7 @@ class Api:
                     archive.extractall(folder, filter="data")
                 files = [(next((Path(folder) / str(number)).iterdir()), name) for number, name in enumerate(options["names"])]
                 return msgspec.json.encode(self._ledger.loader().load(files, options["collector"], as_of))
+
             return await self._in_thread(load)
 
     async def _rebuild(self, request: Request) -> bytes:
@@ -178,5 +184,6 @@ def _check_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise ServerError(f"Port {settings.port} on {settings.host} cannot be used ({error.strerror})",
-                              "Choose another with --port") from error
+            raise ServerError(
+                f"Port {settings.port} on {settings.host} cannot be used ({error.strerror})", "Choose another with --port"
+            ) from error

@@ -78,10 +78,13 @@ def read(db: Path | None = None, folder: Path | None = None) -> Settings:
             raise ConfigError(f"{path}: '{dimension}' is no dimension", f"Use one of {', '.join(DIMENSIONS)}")
     chosen = db or os.environ.get("SPANLEDGER_DB") or file.db or DEFAULT_LEDGER
     return Settings(
-        db=Path(chosen), host=file.server.host, port=file.server.port,
+        db=Path(chosen),
+        host=file.server.host,
+        port=file.server.port,
         attribution=Attribution([_rule(rule) for rule in file.attribution], file.attribute_keys),
         user_prices=path.parent / file.prices if file.prices else None,
-        receiver_tokens=tuple(filter(None, os.environ.get("SPANLEDGER_RECEIVER_TOKENS", "").split(","))))
+        receiver_tokens=tuple(filter(None, os.environ.get("SPANLEDGER_RECEIVER_TOKENS", "").split(","))),
+    )
 
 
 def replace(chosen: Settings, host: str, port: int) -> Settings:

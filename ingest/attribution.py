@@ -28,12 +28,14 @@ class Rule:
         facts = {"service": service, "scope": scope}
         return all(
             _all_match(wanted, attributes) if key == "attributes" else key in facts and _match(facts[key], wanted)
-            for key, wanted in self.when.items())
+            for key, wanted in self.when.items()
+        )
 
     def matches_charge(self, facts: Mapping[str, str | None], tags: Mapping[str, Any]) -> bool:
         return all(
             _all_match(wanted, tags) if key == "tags" else key in CHARGE_KEYS and _match(facts.get(key), wanted)
-            for key, wanted in self.when.items())
+            for key, wanted in self.when.items()
+        )
 
 
 def _match(value: Any, wanted: str) -> bool:
@@ -90,8 +92,13 @@ class Services:
         for service, start, end, system, team, cost_center in rows:
             known = {"system": system, "team": team, "cost_center": cost_center}
             self._versions.setdefault(service, []).append((start, end, {k: v for k, v in known.items() if v is not None}))
-        self._teams = {system: known["team"] for versions in self._versions.values()
-                       for *_, known in versions if "team" in known for system in [known["system"]]}
+        self._teams = {
+            system: known["team"]
+            for versions in self._versions.values()
+            for *_, known in versions
+            if "team" in known
+            for system in [known["system"]]
+        }
 
     def of(self, service: str | None, at: datetime) -> dict[str, str]:
         """System, team and cost centre of a service at a time; empty when no register names it."""

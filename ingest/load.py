@@ -73,12 +73,17 @@ class Loader:
 
     store: Store
     hash_key: bytes
-    attribution: Attribution = Attribution()
+    attribution: Attribution = field(default_factory=Attribution)
     user_prices: Path | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC).replace(tzinfo=None)
 
-    def load(self, files: Sequence[tuple[Path, str]], collector: str | None = None, as_of: datetime | None = None,
-             progress: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
+    def load(
+        self,
+        files: Sequence[tuple[Path, str]],
+        collector: str | None = None,
+        as_of: datetime | None = None,
+        progress: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> list[Outcome]:
         """Load files, each with the name to call it by. One bad file stops nothing else: each is loaded whole, in part
         with rejects, or not at all."""
         sources = [Source(path, name, _sha256(path)) for path, name in files]
@@ -110,9 +115,11 @@ class Loader:
         return written.rows
 
     def _known(self, hashes: Iterable[str]) -> dict[str, int]:
-        rows = self.store.query("select l.content_hash as content_hash, max(l.id) as id from loads l "
-                                "where l.status in ('loaded', 'partial') and list_contains($hashes, l.content_hash) group by 1",
-                                {"hashes": list(hashes)}).rows()
+        rows = self.store.query(
+            "select l.content_hash as content_hash, max(l.id) as id from loads l "
+            "where l.status in ('loaded', 'partial') and list_contains($hashes, l.content_hash) group by 1",
+            {"hashes": list(hashes)},
+        ).rows()
         return dict(rows)
 
     def _load_one(self, source: "Source", collector: str | None, run: Run, spans: SpanLedger) -> Outcome:
@@ -168,8 +175,15 @@ class Source:
     sha256: str
 
 
-def record(cursor: duckdb.DuckDBPyConnection, source: Source, started_at: datetime, finished_at: datetime, outcome: Outcome,
-           load_id: int | None = None, slice: dict[str, Any] | None = None) -> None:
+def record(
+    cursor: duckdb.DuckDBPyConnection,
+    source: Source,
+    started_at: datetime,
+    finished_at: datetime,
+    outcome: Outcome,
+    load_id: int | None = None,
+    slice: dict[str, Any] | None = None,
+) -> None:
     """Write the load, its rejects and its audit event in the transaction of the rows themselves."""
     if load_id is None:
         load_id = cursor.execute("select nextval('load_ids')").fetchall()[0][0]
@@ -177,12 +191,29 @@ def record(cursor: duckdb.DuckDBPyConnection, source: Source, started_at: dateti
     outcome.rejected = len(outcome.rejects)
     if outcome.status == "loaded" and outcome.rejected:
         outcome.status = "partial"
-    cursor.execute("insert into loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [
-        load_id, outcome.collector, source.name, source.sha256, started_at, finished_at, outcome.rows, outcome.rejected,
-        outcome.status, outcome.message, json.dumps(slice) if slice else None])
+    cursor.execute(
+        "insert into loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            load_id,
+            outcome.collector,
+            source.name,
+            source.sha256,
+            started_at,
+            finished_at,
+            outcome.rows,
+            outcome.rejected,
+            outcome.status,
+            outcome.message,
+            json.dumps(slice) if slice else None,
+        ],
+    )
     insert.rejects(cursor, load_id, source.name, outcome.rejects)
-    event(cursor, "load", finished_at, {"load_id": load_id, "path": source.name, "rows": outcome.rows, "rejected": outcome.rejected,
-                                        "status": outcome.status})
+    event(
+        cursor,
+        "load",
+        finished_at,
+        {"load_id": load_id, "path": source.name, "rows": outcome.rows, "rejected": outcome.rejected, "status": outcome.status},
+    )
 
 
 def event(cursor: duckdb.DuckDBPyConnection, kind: str, at: datetime, detail: dict[str, Any]) -> None:
@@ -199,8 +230,11 @@ def find_files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
     for path in paths:
         if path.is_dir():
             inside = (file for file in sorted(path.rglob("*")) if file.is_file())
-            found += [(file, str(file)) for file in inside
-                      if not file.name.endswith(OF_A_LEDGER) and not any(part.startswith(".") for part in file.relative_to(path).parts)]
+            found += [
+                (file, str(file))
+                for file in inside
+                if not file.name.endswith(OF_A_LEDGER) and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            ]
         elif path.exists():
             found.append((path, str(path)))
         else:

@@ -54,9 +54,11 @@ class Receiver:
     decoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "otlp-decode"))
 
     def routes(self) -> list[Route]:
-        return [Route("/v1/traces", self._answering(self._traces), methods=["POST"]),
-                Route("/v1/metrics", self._answering(self._unstored(ExportMetricsServiceResponse, "metrics")), methods=["POST"]),
-                Route("/v1/logs", self._answering(self._unstored(ExportLogsServiceResponse, "logs")), methods=["POST"])]
+        return [
+            Route("/v1/traces", self._answering(self._traces), methods=["POST"]),
+            Route("/v1/metrics", self._answering(self._unstored(ExportMetricsServiceResponse, "metrics")), methods=["POST"]),
+            Route("/v1/logs", self._answering(self._unstored(ExportLogsServiceResponse, "logs")), methods=["POST"]),
+        ]
 
     def _answering(self, handle: Callable[[bytes, str], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -69,6 +71,7 @@ class Receiver:
                 return _error(media_type, refused.status, refused.message)
             except QueueFull:
                 return _error(media_type, 503, "the ledger is busy, send again later")
+
         return endpoint
 
     def _authorise(self, request: Request) -> None:
@@ -102,6 +105,7 @@ class Receiver:
             if body:
                 response.partial_success.error_message = f"{signal} are accepted and not stored"
             return _success(media_type, response)
+
         return handle
 
 
@@ -152,6 +156,9 @@ def _success(media_type: str, message: Any) -> Response:
 def _error(media_type: str, status: int, message: str) -> Response:
     headers = {"Retry-After": RETRY_AFTER_SECONDS} if status == 503 else {}
     code = RPC_CODES[status]
-    content = Status(code=code, message=message).SerializeToString() if media_type == PROTOBUF \
+    content = (
+        Status(code=code, message=message).SerializeToString()
+        if media_type == PROTOBUF
         else msgspec.json.encode({"code": code, "message": message})
+    )
     return Response(content, status_code=status, media_type=media_type, headers=headers)

@@ -67,13 +67,15 @@ def rebuild(cursor: duckdb.DuckDBPyConnection, changed: Collection[datetime]) ->
     cursor.execute("delete from signal_day where day in (select cast(day as date) from changed_days)")
     cursor.execute(USAGE_HOUR, {"start": hours[0], "end": hours[-1] + timedelta(hours=1)})
     selects = [f"select '{signal}' as signal, {value} as bin, * from c where {condition}" for signal, (value, condition) in SIGNALS.items()]
-    cursor.execute(f"""
+    cursor.execute(
+        f"""
         insert into signal_day by name
         with c as (select * from calls where started_at >= $start and started_at < $end
                    and date_trunc('day', started_at) in (select day from changed_days)),
              signals as ({" union all by name ".join(selects)})
         select cast(started_at as date) as day, {SIGNAL_KEYS}, signal, bin, count(*) as n from signals group by all""",
-        {"start": days[0], "end": days[-1] + timedelta(days=1)})
+        {"start": days[0], "end": days[-1] + timedelta(days=1)},
+    )
 
 
 def rebuild_all(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -38,15 +38,13 @@ class Store:
         except duckdb.IOException as error:
             raise _open_error(self.path, error) from error
         except duckdb.Error as error:
-            raise LedgerError(f"{self.path} is not a Spanledger ledger ({_first_line(error)})",
-                              "Name another file with --db") from error
+            raise LedgerError(f"{self.path} is not a Spanledger ledger ({_first_line(error)})", "Name another file with --db") from error
         if not read_only:
             self._migrate()
 
     def _migrate(self) -> None:
         with self.transaction() as cursor:
-            known = cursor.execute(
-                "select count(*) from information_schema.tables where table_name = 'ledger_meta'").fetchall()[0][0]
+            known = cursor.execute("select count(*) from information_schema.tables where table_name = 'ledger_meta'").fetchall()[0][0]
             version = cursor.execute("select value from ledger_meta where key = 'schema_version'").fetchall() if known else []
             if version and int(version[0][0]) > int(SCHEMA_VERSION):
                 raise LedgerError(f"{self.path} was written by a newer version of Spanledger", "Upgrade with pip")
@@ -56,7 +54,8 @@ class Store:
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """The rows of one SELECT, with `$name` parameters; exactly the names that the text uses."""
         with self._database.cursor() as cursor:
-            return cursor.sql(sql, params=dict(params or {})).pl()
+            frame: pl.DataFrame = cursor.sql(sql, params=dict(params or {})).pl()
+            return frame
 
     def query_only(self, sql: str, params: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """The rows of one SELECT that came from outside. Raises LedgerError for anything else, and for a wrong query."""
@@ -92,8 +91,7 @@ class Store:
 
 def _open_error(path: str, error: duckdb.Error) -> LedgerError:
     if "lock" in str(error).lower():
-        return LedgerLocked(f"{path} is open in another process",
-                            "Stop it, or use the server that runs on this ledger")
+        return LedgerLocked(f"{path} is open in another process", "Stop it, or use the server that runs on this ledger")
     return LedgerError(f"Cannot open {path} ({_first_line(error)})", "Check the path and its permissions")
 
 

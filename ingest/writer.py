@@ -112,9 +112,11 @@ class Writer:
             written = self._ledger.write(cursor, spans, load_id) if spans else Written()
             rollup.rebuild(cursor, written.changed_at)
             insert.rejects(cursor, load_id, SOURCE, rejects)
-            cursor.execute("""update loads set rows = rows + ?, rejected = rejected + ?, finished_at = ?,
+            cursor.execute(
+                """update loads set rows = rows + ?, rejected = rejected + ?, finished_at = ?,
                                 status = case when rejected + ? > 0 then 'partial' else 'loaded' end where id = ?""",
-                           [written.rows, len(rejects), now, len(rejects), load_id])
+                [written.rows, len(rejects), now, len(rejects), load_id],
+            )
 
     def _load_of(self, cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
         """The load that stands for everything received on one day."""

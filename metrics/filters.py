@@ -39,11 +39,14 @@ class Period:
         first, last = self.start.date(), (self.end - timedelta(days=1)).date()
         if (first.day, last) == (1, _month_end(first)):
             return f"{first:%Y-%m}"
-        if (first.day, last.day) == (1, calendar.monthrange(last.year, last.month)[1]) and first.month % 3 == 1 and \
-                (last.year, last.month) == (first.year, first.month + 2):
+        if (
+            (first.day, last.day) == (1, calendar.monthrange(last.year, last.month)[1])
+            and first.month % 3 == 1
+            and (last.year, last.month) == (first.year, first.month + 2)
+        ):
             return f"{first.year}-Q{(first.month + 2) // 3}"
         if first.weekday() == 0 and (self.end - self.start).days == 7:
-            return "{0}-W{1:02d}".format(*first.isocalendar())
+            return "{}-W{:02d}".format(*first.isocalendar()[:2])
         return f"{first}..{last}"
 
     @property

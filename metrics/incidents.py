@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from metrics import stats
+from metrics import stats, survival
 from metrics.engines import Engine
 from metrics.filters import Scope
 from metrics.kpi import Evidence, Kpi, Measurement
@@ -58,13 +58,24 @@ def incident_rate(engine: Engine, scope: Scope) -> Measurement:
     exposure = requests / PER_MILLION
     interval = stats.garwood(count, exposure)
     note = f"{unknown} with unknown attribution: up to {(count + unknown) / exposure:,.0f}" if unknown else ""
-    return Measurement(count / exposure, count, requests, count, (interval.low, interval.high), interval.method,
-                       exclusions={"attribution unknown": unknown} if unknown else {}, note=note, evidence=evidence)
+    return Measurement(
+        count / exposure,
+        count,
+        requests,
+        count,
+        (interval.low, interval.high),
+        interval.method,
+        exclusions={"attribution unknown": unknown} if unknown else {},
+        note=note,
+        evidence=evidence,
+    )
 
 
 def is_rate_changed(before: Measurement, after: Measurement) -> bool:
     """Whether the conditional binomial test tells the two Poisson rates apart."""
-    return stats.poisson_ratio(int(before.numerator or 0), before.denominator or 0, int(after.numerator or 0), after.denominator or 0).p < 0.05
+    return (
+        stats.poisson_ratio(int(before.numerator or 0), before.denominator or 0, int(after.numerator or 0), after.denominator or 0).p < 0.05
+    )
 
 
 def time_to_mitigate(engine: Engine, scope: Scope) -> Measurement:
@@ -73,26 +84,34 @@ def time_to_mitigate(engine: Engine, scope: Scope) -> Measurement:
     rows = [row for row in rows if row["ai"] == 2]
     if not rows:
         return Measurement(None, n=0, state="NOT_APPLICABLE", note="No AI incidents: nothing to measure", evidence=evidence)
-    ended = [(_hours(row["started_at"], row["mitigated_at"] or row["resolved_at"]) if _is_over(row, scope.period.end) else None) for row in rows]
+    ended = [
+        (_hours(row["started_at"], row["mitigated_at"] or row["resolved_at"]) if _is_over(row, scope.period.end) else None) for row in rows
+    ]
     events = [hours for hours in ended if hours is not None]
     censored = [_hours(row["started_at"], scope.period.end) for row, hours in zip(rows, ended, strict=True) if hours is None]
     proxies = sum(row["mitigated_at"] is None and hours is not None for row, hours in zip(rows, ended, strict=True))
-    median = stats.kaplan_meier(events, censored, 0.5) if censored else stats.median(events)
-    slowest = stats.kaplan_meier(events, censored, 0.9)
+    median = survival.kaplan_meier(events, censored, 0.5) if censored else survival.median(events)
+    slowest = survival.kaplan_meier(events, censored, 0.9)
     notes = [f"{len(censored)} open"] * bool(censored) + [f"{proxies} of {len(events)} by resolution time"] * bool(proxies)
     if median.value is None:
         notes.append(f"more than half still open after {max(censored):.1f} h")
     notes.append(f"P90 {slowest.value:.1f} h" if slowest.value is not None else f"P90 more than {max(events + censored):.1f} h")
     interval = median.interval if len(rows) >= MINIMUM_FOR_INTERVAL else None
     return Measurement(
-        median.value, n=len(rows), interval=interval and (interval.low, interval.high), interval_method=interval.method if interval else None,
-        state="LOW_CONFIDENCE" if len(rows) < MINIMUM_FOR_INTERVAL else None, note=" · ".join(notes),
-        samples={"hours": events}, evidence=evidence)
+        median.value,
+        n=len(rows),
+        interval=interval and (interval.low, interval.high),
+        interval_method=interval.method if interval else None,
+        state="LOW_CONFIDENCE" if len(rows) < MINIMUM_FOR_INTERVAL else None,
+        note=" · ".join(notes),
+        samples={"hours": events},
+        evidence=evidence,
+    )
 
 
 def is_time_changed(before: Measurement, after: Measurement) -> bool:
     """Whether Mann-Whitney tells the finished durations of both windows apart."""
-    shift = stats.mann_whitney(before.samples["hours"], after.samples["hours"])
+    shift = survival.mann_whitney(before.samples["hours"], after.samples["hours"])
     return shift is not None and shift.p < 0.05
 
 
@@ -112,14 +131,36 @@ def _hours(start: datetime, end: datetime) -> float:
 
 
 KPIS = (
-    Kpi(id="incident_rate", number=4, title="AI incidents per 1 M requests", block="Reliability and cost", unit="per_million", better="lower",
-        needs=("incidents", "usage_hour"), no_data="No incident feed loaded", fills="incidents.csv",
-        definition="Distinct incidents attributed to AI that started in the window, children merged into their parent, per million production "
-                   "requests; 95 % Garwood interval. Incidents of unknown attribution are a range beside it.",
-        dimensions=DIMENSIONS, measure=incident_rate, is_changed=is_rate_changed),
-    Kpi(id="time_to_mitigate", number=5, title="Time to mitigate, median", block="Reliability and cost", unit="hours", better="lower",
-        needs=("incidents",), no_data="No incident feed loaded", fills="incidents.csv",
+    Kpi(
+        id="incident_rate",
+        number=4,
+        title="AI incidents per 1 M requests",
+        block="Reliability and cost",
+        unit="per_million",
+        better="lower",
+        needs=("incidents", "usage_hour"),
+        no_data="No incident feed loaded",
+        fills="incidents.csv",
+        definition="Distinct incidents attributed to AI that started in the window, children merged into their parent, per million "
+        "production requests; 95 % Garwood interval. Incidents of unknown attribution are a range beside it.",
+        dimensions=DIMENSIONS,
+        measure=incident_rate,
+        is_changed=is_rate_changed,
+    ),
+    Kpi(
+        id="time_to_mitigate",
+        number=5,
+        title="Time to mitigate, median",
+        block="Reliability and cost",
+        unit="hours",
+        better="lower",
+        needs=("incidents",),
+        no_data="No incident feed loaded",
+        fills="incidents.csv",
         definition="Median time from start to mitigation of AI incidents that started in the window. Open ones are censored at its end "
-                   "(Kaplan-Meier); without a mitigation time the resolution stands in, and is counted.",
-        dimensions=DIMENSIONS, measure=time_to_mitigate, is_changed=is_time_changed),
+        "(Kaplan-Meier); without a mitigation time the resolution stands in, and is counted.",
+        dimensions=DIMENSIONS,
+        measure=time_to_mitigate,
+        is_changed=is_time_changed,
+    ),
 )

@@ -112,6 +112,9 @@ class KpiResult:
 def kpis() -> dict[str, Kpi]:
     """Every declared KPI by id, in the order of their numbers: each module of metrics lists its own in `KPIS`."""
     package = importlib.import_module("metrics")
-    found = [kpi for info in pkgutil.iter_modules(package.__path__)
-             for kpi in getattr(importlib.import_module(f"metrics.{info.name}"), "KPIS", ())]
+    found = [
+        kpi
+        for info in pkgutil.iter_modules(package.__path__)
+        for kpi in getattr(importlib.import_module(f"metrics.{info.name}"), "KPIS", ())
+    ]
     return {kpi.id: kpi for kpi in sorted(found, key=lambda kpi: kpi.number)}

@@ -21,7 +21,8 @@ FRESHNESS = {"usage_hour": "select max(l.finished_at) as at from loads l where l
 FRESHNESS_OF_TABLE = "select max(l.finished_at) as at from loads l where l.id in (select t.load_id from {table} t)"
 
 TARGETS = """
-select t.scope as scope, t.target as target, t.direction as direction, t.amber_margin as amber_margin, t.set_by as set_by, t.valid_from as valid_from
+select t.scope as scope, t.target as target, t.direction as direction, t.amber_margin as amber_margin, t.set_by as set_by,
+       t.valid_from as valid_from
 from targets t where t.metric_id = $metric_id and t.valid_from < $as_of and (t.valid_to is null or $as_of <= t.valid_to)
 order by t.valid_from desc
 """
@@ -42,15 +43,34 @@ def evaluate(engine: Engine, kpi: Kpi, scope: Scope, is_compared: bool = True) -
     improved = None if is_changed is None or before is None else is_changed and _better(kpi, found, before)
     low, high = found.interval or (None, None)
     return KpiResult(
-        metric_id=kpi.id, metric_version=kpi.version, scope=dict(scope.dimensions), window_start=scope.period.start,
-        window_end=scope.period.end, as_of=scope.period.end, value=found.value if measured else None, unit=kpi.unit,
-        numerator=found.numerator, denominator=found.denominator, n=found.n, interval_low=low, interval_high=high,
-        interval_method=found.interval_method, coverage=found.coverage, exclusions=found.exclusions, evidence=found.evidence,
+        metric_id=kpi.id,
+        metric_version=kpi.version,
+        scope=dict(scope.dimensions),
+        window_start=scope.period.start,
+        window_end=scope.period.end,
+        as_of=scope.period.end,
+        value=found.value if measured else None,
+        unit=kpi.unit,
+        numerator=found.numerator,
+        denominator=found.denominator,
+        n=found.n,
+        interval_low=low,
+        interval_high=high,
+        interval_method=found.interval_method,
+        coverage=found.coverage,
+        exclusions=found.exclusions,
+        evidence=found.evidence,
         target=None if target is None else IMPROVE if target.value is None else target.value,
-        direction=target.direction if target else None, amber_margin=target.amber_margin if target else None,
-        status=status(found, state, target, improved), state=state, freshness=_freshness(engine, kpi), note=found.note,
-        target_set_by=target.set_by if target else None, previous_value=before.value if before is not None and state_before in MEASURED else None,
-        is_changed=is_changed)
+        direction=target.direction if target else None,
+        amber_margin=target.amber_margin if target else None,
+        status=status(found, state, target, improved),
+        state=state,
+        freshness=_freshness(engine, kpi),
+        note=found.note,
+        target_set_by=target.set_by if target else None,
+        previous_value=before.value if before is not None and state_before in MEASURED else None,
+        is_changed=is_changed,
+    )
 
 
 def status(found: Measurement, state: State, target: Target | None, improved: bool | None) -> Status:
@@ -86,8 +106,11 @@ def target_of(engine: Engine, metric_id: str, scope: Scope) -> Target | None:
 def scorecard_json(scope: Scope, results: Sequence[KpiResult]) -> dict[str, Any]:
     """The document of `spanledger kpis --json`."""
     period = scope.period
-    return {"period": {"start": period.start, "end": period.end, "as_of": period.end}, "scope": dict(scope.dimensions),
-            "kpis": [asdict(result) for result in results]}
+    return {
+        "period": {"start": period.start, "end": period.end, "as_of": period.end},
+        "scope": dict(scope.dimensions),
+        "kpis": [asdict(result) for result in results],
+    }
 
 
 def _measure(engine: Engine, kpi: Kpi, scope: Scope) -> tuple[Measurement, State]:
@@ -112,6 +135,7 @@ def _meets(target: Target) -> Callable[[float, bool], bool]:
     def meets(value: float, with_margin: bool) -> bool:
         slack = margin if with_margin else 0.0
         return value >= goal - slack if target.direction == "at_least" else value <= goal + slack
+
     return meets
 
 
@@ -131,8 +155,11 @@ def _better(kpi: Kpi, after: Measurement, before: Measurement) -> bool:
 
 def _freshness(engine: Engine, kpi: Kpi) -> datetime | None:
     """The oldest of the newest loads of what the KPI needs."""
-    found: list[datetime] = [at for table in kpi.needs
-                             if (at := engine.query(FRESHNESS.get(table) or FRESHNESS_OF_TABLE.format(table=table))["at"][0]) is not None]
+    found: list[datetime] = [
+        at
+        for table in kpi.needs
+        if (at := engine.query(FRESHNESS.get(table) or FRESHNESS_OF_TABLE.format(table=table))["at"][0]) is not None
+    ]
     return min(found, default=None)
 
 
@@ -143,4 +170,6 @@ def trend(engine: Engine, kpi: Kpi, scopes: Sequence[Scope]) -> list[KpiResult]:
 
 def breakdown(engine: Engine, kpi: Kpi, scope: Scope, dimension: str, values: Sequence[str]) -> Mapping[str, KpiResult]:
     """The KPI of each value of a dimension."""
-    return {value: evaluate(engine, kpi, scope.with_dimensions({**scope.dimensions, dimension: value}), is_compared=False) for value in values}
+    return {
+        value: evaluate(engine, kpi, scope.with_dimensions({**scope.dimensions, dimension: value}), is_compared=False) for value in values
+    }

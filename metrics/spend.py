@@ -19,7 +19,8 @@ LAPSED = timedelta(days=7)
 
 LAST_CHARGES = """
 select c.provider as provider, max(c.charge_period_start) as last_start from ai_charges c
-where c.charge_category = 'Usage' and c.provisional is not true and c.charge_period_start >= $start and c.charge_period_start < $end group by 1
+where c.charge_category = 'Usage' and c.provisional is not true and c.charge_period_start >= $start and c.charge_period_start < $end
+group by 1
 """
 
 # Cost by day and every dimension; `kind` tells usage from tax, credits and fees.
@@ -31,7 +32,8 @@ LINES: dict[Basis, str] = {
     "traced": """
         select cast(u.hour as date) as day, u.provider as provider, u.model as model, u.system as system, u.team as team,
                'usage' as kind, sum(u.cost_usd) as cost_usd
-        from usage_hour u where {where} group by 1, 2, 3, 4, 5, 6"""}
+        from usage_hour u where {where} group by 1, 2, 3, 4, 5, 6""",
+}
 TIME: dict[Basis, str] = {"billed": "charge_period_start", "traced": "hour"}
 
 EFFECTIVE = """
@@ -91,8 +93,8 @@ def closed_until(engine: Engine, scope: Scope) -> datetime | None:
     rows = engine.query(LAST_CHARGES, {"start": scope.period.start, "end": scope.period.end})
     if rows.is_empty():
         return None
-    newest = rows["last_start"].max()
-    late = rows.filter(pl.col("last_start") >= newest - LAPSED)["last_start"].min()
+    last_starts: list[datetime] = rows["last_start"].to_list()
+    late = min(start for start in last_starts if start >= max(last_starts) - LAPSED)
     day_after = datetime(late.year, late.month, late.day) + timedelta(days=1)
     return min(day_after, scope.period.end)
 
@@ -119,15 +121,26 @@ def movers(engine: Engine, scope: Scope, now: Spend) -> list[dict[str, Any]]:
         cost, was = current.get(system), earlier.get(system)
         change = (cost or Decimal(0)) - (was or Decimal(0)) if has_before else None
         count = requests.get(system)
-        rows.append({
-            "system": system, "team": teams.get(system), "cost_usd": cost, "share": float(cost / total) if cost is not None and total else None,
-            "change_usd": change, "change_share": float(change / was) if change is not None and was else None, "requests": count,
-            "per_1k_usd": float(1000 * cost / count) if cost is not None and count else None, "days": _last_days(now.lines, scope, system)})
+        rows.append(
+            {
+                "system": system,
+                "team": teams.get(system),
+                "cost_usd": cost,
+                "share": float(cost / total) if cost is not None and total else None,
+                "change_usd": change,
+                "change_share": float(change / was) if change is not None and was else None,
+                "requests": count,
+                "per_1k_usd": float(1000 * cost / count) if cost is not None and count else None,
+                "days": _last_days(now.lines, scope, system),
+            }
+        )
     return sorted(rows, key=lambda row: (row["system"] is None, -abs(row["change_usd"] or row["cost_usd"] or 0)))
 
 
 def _last_days(lines: pl.DataFrame, scope: Scope, system: str | None, days: int = 28) -> list[float]:
-    own = dict(lines.filter(pl.col("system").eq_missing(pl.lit(system)), pl.col("kind") == "usage").group_by("day").agg(_sum("cost_usd")).rows())
+    own = dict(
+        lines.filter(pl.col("system").eq_missing(pl.lit(system)), pl.col("kind") == "usage").group_by("day").agg(_sum("cost_usd")).rows()
+    )
     last = scope.period.end.date()
     wanted = [last - timedelta(days=back) for back in range(min(days, scope.period.days), 0, -1)]
     return [float(own.get(day) or 0) for day in wanted]

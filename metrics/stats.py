@@ -165,8 +165,11 @@ def rogan_gladen(flagged: int, judged: int, hits: int, positives: int, passes: i
     if youden < LEAST_YOUDEN - ROUNDING:
         return None
     rate = min(1.0, max(0.0, (p + specificity - 1) / youden))
-    variance = (p * (1 - p) / judged + (1 - rate) ** 2 * specificity * (1 - specificity) / negatives
-                + rate**2 * sensitivity * (1 - sensitivity) / positives)
+    variance = (
+        p * (1 - p) / judged
+        + (1 - rate) ** 2 * specificity * (1 - specificity) / negatives
+        + rate**2 * sensitivity * (1 - sensitivity) / positives
+    )
     error = math.sqrt(variance) / youden
     return Estimate(rate, _around(rate, rate - Z * error, rate + Z * error, "Rogan-Gladen") if error else None, error)
 
@@ -226,8 +229,15 @@ def bootstrap_mean(values: Sequence[float]) -> Estimate | None:
     mean = math.fsum(sample) / len(sample)
     if sample[0] == sample[-1]:
         return Estimate(mean, None)
-    drawn = bootstrap((sample,), np.mean, n_resamples=RESAMPLES, batch=max(1, 1_000_000 // len(sample)), vectorized=True,
-                      method="percentile", rng=np.random.default_rng(SEED))
+    drawn = bootstrap(
+        (sample,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=max(1, 1_000_000 // len(sample)),
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(SEED),
+    )
     low, high = drawn.confidence_interval
     inside = Interval(float(max(sample[0], min(low, mean))), float(min(sample[-1], max(high, mean))), "bootstrap")
     return Estimate(mean, inside, float(drawn.standard_error))

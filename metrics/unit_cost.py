@@ -19,8 +19,9 @@ from usage_hour u where {where} group by 1 order by 1
 """
 
 CHARGES = """
-select c.charge_period_start as day, c.provider as provider, c.model as model, c.token_class as token_class, c.charge_category as charge_category,
-       c.system as system, c.usd_effective_cost as usd_effective_cost, c.charge_description as charge_description, c.invoice_id as invoice_id
+select c.charge_period_start as day, c.provider as provider, c.model as model, c.token_class as token_class,
+       c.charge_category as charge_category, c.system as system, c.usd_effective_cost as usd_effective_cost,
+       c.charge_description as charge_description, c.invoice_id as invoice_id
 from ai_charges c where {where} and c.provisional is not true order by c.usd_effective_cost desc
 """
 
@@ -39,21 +40,31 @@ def unit_cost(engine: Engine, scope: Scope) -> Measurement:
         return _estimated(engine, scope)
     window = scope.with_period(Period(scope.period.start, closed))
     bills, traces = spend.effective_by_day(engine, window), _traces(engine, window)
-    cost, unattributed = bills["cost_usd"].sum(), bills["unattributed_usd"].sum()
-    requests, priced = int(traces["requests"].sum()), traces["cost_usd"].sum()
+    cost, unattributed, priced = (float(column.sum()) for column in (bills["cost_usd"], bills["unattributed_usd"], traces["cost_usd"]))
+    requests = int(traces["requests"].sum())
     where, params = window.where("charge_period_start", only=(), prefix="c.")
     evidence = Evidence(CHARGES.format(where=where), params)
     if not requests:
-        return Measurement(None, float(cost), 0, 0, state="NOT_APPLICABLE", note=f"${cost:,.2f} billed without requests: idle", evidence=evidence)
-    notes = [f"{float(unattributed / cost):.1%} unattributed"] * bool(cost) + [f"traces explain {float(priced / cost):.1%} of the bill"] * bool(cost and priced)
+        return Measurement(None, cost, 0, 0, state="NOT_APPLICABLE", note=f"${cost:,.2f} billed without requests: idle", evidence=evidence)
+    notes = []
+    if cost:
+        notes.append(f"{unattributed / cost:.1%} unattributed")
+    if cost and priced:
+        notes.append(f"traces explain {priced / cost:.1%} of the bill")
     if closed < scope.period.end:
         notes.append(f"closed days up to {closed:%Y-%m-%d}")
     requests_of = dict(traces.select("day", "requests").rows())
     cost_of = dict(bills.select("day", "cost_usd").rows())
     days = sorted({*requests_of, *cost_of})
     return Measurement(
-        float(1000 * cost / requests), float(cost), requests, requests, note=" · ".join(notes), evidence=evidence,
-        samples={"cost": [float(cost_of.get(day, 0)) for day in days], "requests": [requests_of.get(day, 0) for day in days]})
+        float(1000 * cost / requests),
+        float(cost),
+        requests,
+        requests,
+        note=" · ".join(notes),
+        evidence=evidence,
+        samples={"cost": [float(cost_of.get(day, 0)) for day in days], "requests": [requests_of.get(day, 0) for day in days]},
+    )
 
 
 def _estimated(engine: Engine, scope: Scope) -> Measurement:
@@ -65,12 +76,21 @@ def _estimated(engine: Engine, scope: Scope) -> Measurement:
         return Measurement(None, None, 0, 0, state="NOT_APPLICABLE", note="No requests", evidence=evidence)
     known = days["cost_usd"].drop_nulls()
     if known.is_empty():
-        return Measurement(None, None, requests, requests, state="NO_DATA", note="No bill, and no model with a known price", evidence=evidence)
+        return Measurement(
+            None, None, requests, requests, state="NO_DATA", note="No bill, and no model with a known price", evidence=evidence
+        )
     cost = float(known.sum())
     return Measurement(
-        1000 * cost / requests, cost, requests, requests, coverage=1 - unpriced / calls, evidence=evidence,
-        exclusions={"calls without a price": unpriced} if unpriced else {}, note="estimated from traces and the price book",
-        samples={"cost": [float(value or 0) for value in days["cost_usd"]], "requests": days["requests"].to_list()})
+        1000 * cost / requests,
+        cost,
+        requests,
+        requests,
+        coverage=1 - unpriced / calls,
+        evidence=evidence,
+        exclusions={"calls without a price": unpriced} if unpriced else {},
+        note="estimated from traces and the price book",
+        samples={"cost": [float(value or 0) for value in days["cost_usd"]], "requests": days["requests"].to_list()},
+    )
 
 
 def _traces(engine: Engine, scope: Scope) -> pl.DataFrame:
@@ -90,13 +110,27 @@ def is_changed(before: Measurement, after: Measurement) -> bool:
 def _ratios(window: Measurement, chance: np.random.Generator) -> npt.NDArray[np.float64]:
     cost, requests = (np.asarray(window.samples[name]) for name in ("cost", "requests"))
     drawn = chance.integers(0, len(cost), (RESAMPLES, len(cost)))
-    return cost[drawn].sum(axis=1) / np.maximum(requests[drawn].sum(axis=1), 1)
+    ratios: npt.NDArray[np.float64] = cost[drawn].sum(axis=1) / np.maximum(requests[drawn].sum(axis=1), 1)
+    return ratios
 
 
-KPIS = (Kpi(
-    id="unit_cost", number=6, title="Cost per 1k requests", block="Reliability and cost", unit="usd", better="lower",
-    needs=("usage_hour",), no_data="No cost and no traces", fills="OTLP traces and a provider's bill",
-    definition="1,000 × effective cost of AI services (FOCUS EffectiveCost, closed days, tax and credits included) over requests of all "
-               "environments. Without a bill, and for a part of the company, calls are priced from the price book. A change counts when the "
-               "95 % bootstrap interval over days excludes zero.",
-    dimensions=DIMENSIONS, measure=unit_cost, is_changed=is_changed, trend_by="week"),)
+KPIS = (
+    Kpi(
+        id="unit_cost",
+        number=6,
+        title="Cost per 1k requests",
+        block="Reliability and cost",
+        unit="usd",
+        better="lower",
+        needs=("usage_hour",),
+        no_data="No cost and no traces",
+        fills="OTLP traces and a provider's bill",
+        definition="1,000 × effective cost of AI services (FOCUS EffectiveCost, closed days, tax and credits included) over requests of "
+        "all environments. Without a bill, and for a part of the company, calls are priced from the price book. A change counts when the "
+        "95 % bootstrap interval over days excludes zero.",
+        dimensions=DIMENSIONS,
+        measure=unit_cost,
+        is_changed=is_changed,
+        trend_by="week",
+    ),
+)

@@ -10,7 +10,8 @@ from metrics.stats import Interval
 
 TOTALS = """
 select cast(coalesce(sum(u.calls), 0) as bigint) as calls, cast(coalesce(sum(u.requests), 0) as bigint) as requests,
-       cast(coalesce(sum(u.failed_calls), 0) as bigint) as failed_calls, cast(coalesce(sum(u.unknown_usage_calls), 0) as bigint) as unknown_usage_calls,
+       cast(coalesce(sum(u.failed_calls), 0) as bigint) as failed_calls,
+       cast(coalesce(sum(u.unknown_usage_calls), 0) as bigint) as unknown_usage_calls,
        cast(coalesce(sum(u.unpriced_calls), 0) as bigint) as unpriced_calls, cast(sum(u.input_tokens) as bigint) as input_tokens,
        cast(sum(u.output_tokens) as bigint) as output_tokens, sum(u.cost_usd) as cost_usd
 from usage_hour u where {where}

@@ -37,8 +37,14 @@ def serving(db: Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
-    process = subprocess.Popen([*COMMAND, "up", "--db", str(db), "--port", str(port)], cwd=db.parent, env=environment,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        [*COMMAND, "up", "--db", str(db), "--port", str(port)],
+        cwd=db.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         _await_health(url, process)

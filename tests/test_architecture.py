@@ -27,8 +27,12 @@ def imported(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_imports_only_in_the_direction_of_the_data(path: Path) -> None:
     package = path.relative_to(ROOT).parts[0]
-    forbidden = {"ingest": ("metrics", "app", "streamlit", "plotly"), "metrics": ("ingest", "app", "streamlit", "plotly"),
-                 "sample_data": ("ingest", "metrics", "app", "genai_prices"), "app": ()}[package]
+    forbidden = {
+        "ingest": ("metrics", "app", "streamlit", "plotly"),
+        "metrics": ("ingest", "app", "streamlit", "plotly"),
+        "sample_data": ("ingest", "metrics", "app", "genai_prices"),
+        "app": (),
+    }[package]
     roots = {name.split(".")[0] for name in imported(path)}
     assert not roots & set(forbidden)
     if package == "app" and path.parent.name == "views":

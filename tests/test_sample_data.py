@@ -38,8 +38,11 @@ def content(path: Path) -> bytes:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): hashlib.sha256(content(path)).hexdigest()
-            for path in folder.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(content(path)).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
 
 
 @pytest.mark.slow
@@ -59,8 +62,11 @@ def test_everything_says_that_it_is_synthetic(truth: dict[str, Any]) -> None:
 
 def test_the_generator_imports_nothing_that_it_is_meant_to_check() -> None:
     for path in HOME.glob("*.py"):
-        names = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
-                 for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)}
+        names = {
+            node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        }
         roots = {str(name).split(".")[0] for name in names}
         assert not roots & {"ingest", "metrics", "app", "genai_prices", "duckdb", "scipy"}, path.name
 
@@ -93,8 +99,18 @@ def test_a_bill_is_the_priced_traces_and_the_planted_differences(truth: dict[str
 
 def test_all_that_was_to_be_planted_is_there(truth: dict[str, Any]) -> None:
     assert {item["name"] for item in truth["planted"]} == {
-        "undisclosed_discount", "contract", "unregistered_project", "web_search", "missing_traces", "aws_tax", "aws_credit",
-        "cache_write_1h", "midnight", "streams_without_usage", "aborted_streams"}
+        "undisclosed_discount",
+        "contract",
+        "unregistered_project",
+        "web_search",
+        "missing_traces",
+        "aws_tax",
+        "aws_credit",
+        "cache_write_1h",
+        "midnight",
+        "streams_without_usage",
+        "aborted_streams",
+    }
     discount = next(item for item in truth["planted"] if item["name"] == "undisclosed_discount")
     bill = truth["months"]["2026-09"]["providers"]["anthropic"]
     assert Decimal(discount["amount_usd"]) / (Decimal(bill["billed_usd"]) - Decimal(discount["amount_usd"])) == Decimal("-0.08")
@@ -142,16 +158,41 @@ def value(any_value: Any) -> Any:
 
 # Per system: the scope of the spans that are one to a call, and the attributes of input, cache read, cache write and output.
 ONE_SPAN_A_CALL = {
-    "contact-centre-assist": ("opentelemetry.instrumentation.genai.openai", "gen_ai.usage.input_tokens",
-                              "gen_ai.usage.cache_read.input_tokens", "", "gen_ai.usage.output_tokens"),
-    "claims-copilot": ("com.anthropic.sdk.python", "gen_ai.usage.input_tokens", "gen_ai.usage.cache_read.input_tokens",
-                       "gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.output_tokens"),
-    "underwriting-notes": ("com.anthropic.sdk.python", "gen_ai.usage.input_tokens", "gen_ai.usage.cache_read.input_tokens",
-                           "gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.output_tokens"),
-    "marketing-drafts": ("openinference.instrumentation.openai", "llm.token_count.prompt",
-                         "llm.token_count.prompt_details.cache_read", "", "llm.token_count.completion"),
-    "document-intake": ("opentelemetry.instrumentation.botocore.bedrock-runtime", "gen_ai.usage.input_tokens",
-                        "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.output_tokens"),
+    "contact-centre-assist": (
+        "opentelemetry.instrumentation.genai.openai",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.cache_read.input_tokens",
+        "",
+        "gen_ai.usage.output_tokens",
+    ),
+    "claims-copilot": (
+        "com.anthropic.sdk.python",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.output_tokens",
+    ),
+    "underwriting-notes": (
+        "com.anthropic.sdk.python",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.output_tokens",
+    ),
+    "marketing-drafts": (
+        "openinference.instrumentation.openai",
+        "llm.token_count.prompt",
+        "llm.token_count.prompt_details.cache_read",
+        "",
+        "llm.token_count.completion",
+    ),
+    "document-intake": (
+        "opentelemetry.instrumentation.botocore.bedrock-runtime",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.output_tokens",
+    ),
 }
 
 
@@ -171,8 +212,11 @@ def test_the_trace_files_carry_the_tokens_of_the_truth(truth: dict[str, Any], sy
 
 @pytest.mark.parametrize("month", MONTHS)
 def test_the_vercel_children_carry_the_tokens_of_the_truth(truth: dict[str, Any], month: str) -> None:
-    children = [attributes for _, _, attributes, _ in spans("policy-search", month) if attributes.get("ai.operationId", "").startswith(
-        ("ai.generateText.do", "ai.embed.do"))]
+    children = [
+        attributes
+        for _, _, attributes, _ in spans("policy-search", month)
+        if attributes.get("ai.operationId", "").startswith(("ai.generateText.do", "ai.embed.do"))
+    ]
     known = truth["months"][month]["systems"]["policy-search"]["all"]
     assert len(children) == known["calls"]
     assert sum(int(child.get("ai.usage.tokens", 0)) for child in children) == known["embedding_tokens"]
@@ -182,8 +226,11 @@ def test_the_vercel_children_carry_the_tokens_of_the_truth(truth: dict[str, Any]
 
 @pytest.mark.parametrize("month", MONTHS)
 def test_a_trace_of_the_application_is_a_request(truth: dict[str, Any], month: str) -> None:
-    for system, scope in (("contact-centre-assist", "nordwind.contact_centre"), ("underwriting-notes", "pydantic-ai"),
-                          ("claims-copilot", "openinference.instrumentation.langchain")):
+    for system, scope in (
+        ("contact-centre-assist", "nordwind.contact_centre"),
+        ("underwriting-notes", "pydantic-ai"),
+        ("claims-copilot", "openinference.instrumentation.langchain"),
+    ):
         found = {(environment, span.trace_id) for name, environment, _, span in spans(system, month) if name == scope}
         known = truth["months"][month]["systems"][system]
         assert len(found) == known["all"]["requests"]

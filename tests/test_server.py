@@ -47,8 +47,15 @@ def send_with_sdk(endpoint: str, tokens: int) -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": "checkout-bot"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     with provider.get_tracer("demo").start_as_current_span("chat gpt-4o", kind=trace.SpanKind.CLIENT) as span:
-        span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o",
-                             "gen_ai.usage.input_tokens": tokens, "gen_ai.usage.output_tokens": 20})
+        span.set_attributes(
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.provider.name": "openai",
+                "gen_ai.request.model": "gpt-4o",
+                "gen_ai.usage.input_tokens": tokens,
+                "gen_ai.usage.output_tokens": 20,
+            }
+        )
     assert provider.force_flush()
     provider.shutdown()
 
@@ -70,17 +77,38 @@ def test_the_same_export_again_counts_nothing_twice(server: Server) -> None:
 
 
 def one_span(trace_id: str, span_id: str, tokens: int) -> dict:
-    return {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "s"}, "spans": [{
-        "traceId": trace_id, "spanId": span_id, "name": "chat", "kind": 3,
-        "startTimeUnixNano": "1790000000000000000", "endTimeUnixNano": "1790000001000000000",
-        "attributes": [{"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
-                       {"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4o"}},
-                       {"key": "gen_ai.usage.input_tokens", "value": {"intValue": str(tokens)}}]}]}]}]}
+    return {
+        "resourceSpans": [
+            {
+                "resource": {},
+                "scopeSpans": [
+                    {
+                        "scope": {"name": "s"},
+                        "spans": [
+                            {
+                                "traceId": trace_id,
+                                "spanId": span_id,
+                                "name": "chat",
+                                "kind": 3,
+                                "startTimeUnixNano": "1790000000000000000",
+                                "endTimeUnixNano": "1790000001000000000",
+                                "attributes": [
+                                    {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+                                    {"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4o"}},
+                                    {"key": "gen_ai.usage.input_tokens", "value": {"intValue": str(tokens)}},
+                                ],
+                            }
+                        ],
+                    }
+                ],
+            }
+        ]
+    }
 
 
 def test_answers_follow_the_specification(server: Server) -> None:
     traces = f"{server.url}/v1/traces"
-    assert post(traces, b"", Content_Type="application/x-protobuf") [:2] == (200, b"")
+    assert post(traces, b"", Content_Type="application/x-protobuf")[:2] == (200, b"")
     assert post(traces, b"{}", Content_Type="application/json")[:2] == (200, b"{}")
     status, body, headers = post(traces, b"\xff\xff secret", Content_Type="application/x-protobuf")
     assert status == 400
@@ -113,8 +141,9 @@ def test_commands_work_while_the_server_has_the_ledger(server: Server, tmp_path:
     loaded = run("load", register, "--db", server.db, "--json", cwd=tmp_path)
     assert loaded.returncode == 0, loaded.stderr
     assert json.loads(loaded.stdout)[0] | {"rows": 1, "status": "loaded", "path": str(register)} == json.loads(loaded.stdout)[0]
-    assert {row["system"] for row in ask(server, "select system from calls where service = 'checkout-bot'")} == {"bot"}, \
+    assert {row["system"] for row in ask(server, "select system from calls where service = 'checkout-bot'")} == {"bot"}, (
         "a register that arrives after the traces names their system, too"
+    )
     for command in (["kpis", "--period", "2026-09", "--json"], ["doctor", "--json"]):
         result = run(*command, "--db", server.db, cwd=tmp_path)
         assert result.returncode == 0, result.stderr

@@ -11,7 +11,8 @@ from app.views import start
 from metrics import coverage
 
 LOADS = """
-select l.finished_at as finished_at, l.path as path, l.source as source, l.rows as loaded, l.rejected as rejected, l.status as status, l.message as message
+select l.finished_at as finished_at, l.path as path, l.source as source, l.rows as loaded, l.rejected as rejected,
+       l.status as status, l.message as message
 from loads l order by l.finished_at desc, l.id desc limit 500
 """
 REJECTS = """
@@ -38,26 +39,46 @@ def page() -> None:
     st.caption(f"The whole ledger, whatever the filters · last load {newest} · the same checks as `spanledger doctor`")
     grid = st.grid(4, gap="small")
     for label, value, words in (
-            ("Provider calls", quantities.count(totals["calls"]), "each counted once"),
-            ("Repeated spans", quantities.count(totals["duplicates"]), "not counted"),
-            ("Billing lines", quantities.count(totals["charges"]), "of AI services"),
-            ("Rejected rows", quantities.count(totals["rejects"]), "position and reason kept")):
+        ("Provider calls", quantities.count(totals["calls"]), "each counted once"),
+        ("Repeated spans", quantities.count(totals["duplicates"]), "not counted"),
+        ("Billing lines", quantities.count(totals["charges"]), "of AI services"),
+        ("Rejected rows", quantities.count(totals["rejects"]), "position and reason kept"),
+    ):
         grid.metric(label, value, border=True, height="stretch", delta_arrow="off", delta=None, delta_description=words)
     _checks(found, len(wrong))
     loads = engine.query(LOADS).with_columns(pl.col("status").replace_strict(STATUS).map_elements(lambda word: [word], pl.List(pl.String)))
     failed = loads.filter(pl.col("message") != "").height
-    table(f"{loads.height:,} loads" + (f", {failed} failed" if failed else ", none failed"), loads, "loads", {
-        "finished_at": st.column_config.DatetimeColumn("When, UTC", format="D MMM YYYY HH:mm", width=140),
-        "path": st.column_config.TextColumn("File or sender", width=360), "source": st.column_config.TextColumn("Read as", width=150),
-        "loaded": st.column_config.NumberColumn("Rows", format="localized", width=80),
-        "rejected": st.column_config.NumberColumn("Rejected", format="localized", width=80),
-        "status": st.column_config.MultiselectColumn("Status", options=list(STATUS.values()), color=["blue", "orange", "red"], width=100),
-        "message": st.column_config.TextColumn("What to do", width=140)}, most=10)
+    table(
+        f"{loads.height:,} loads" + (f", {failed} failed" if failed else ", none failed"),
+        loads,
+        "loads",
+        {
+            "finished_at": st.column_config.DatetimeColumn("When, UTC", format="D MMM YYYY HH:mm", width=140),
+            "path": st.column_config.TextColumn("File or sender", width=360),
+            "source": st.column_config.TextColumn("Read as", width=150),
+            "loaded": st.column_config.NumberColumn("Rows", format="localized", width=80),
+            "rejected": st.column_config.NumberColumn("Rejected", format="localized", width=80),
+            "status": st.column_config.MultiselectColumn(
+                "Status", options=list(STATUS.values()), color=["blue", "orange", "red"], width=100
+            ),
+            "message": st.column_config.TextColumn("What to do", width=140),
+        },
+        most=10,
+    )
     rejects = engine.query(REJECTS)
     if rejects.height:
-        table(f"{totals['rejects']:,} rejected rows, newest first", rejects, "rejects", {
-            "path": st.column_config.TextColumn("File", width=360), "position": st.column_config.NumberColumn("Position", format="localized", width=90),
-            "reason": st.column_config.TextColumn("Why", width=500), "length": st.column_config.NumberColumn("Bytes", format="localized", width=80)}, most=8)
+        table(
+            f"{totals['rejects']:,} rejected rows, newest first",
+            rejects,
+            "rejects",
+            {
+                "path": st.column_config.TextColumn("File", width=360),
+                "position": st.column_config.NumberColumn("Position", format="localized", width=90),
+                "reason": st.column_config.TextColumn("Why", width=500),
+                "length": st.column_config.NumberColumn("Bytes", format="localized", width=80),
+            },
+            most=8,
+        )
 
 
 def _checks(found: list[dict[str, object]], wrong: int) -> None:

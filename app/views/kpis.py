@@ -35,8 +35,10 @@ def page() -> None:
         return
     kpi = titles[st.session_state["kpi"]]
     result = scorecard.evaluate(engine, kpi, scope)
-    st.caption(f"KPI {kpi.number}, {kpi.block} · version {kpi.version} · {quantities.days(scope.period.start, scope.period.end)} · "
-               f"as of {quantities.day_of_year(scope.period.end)} · {kpi.definition}".replace("$", r"\$"))
+    st.caption(
+        f"KPI {kpi.number}, {kpi.block} · version {kpi.version} · {quantities.days(scope.period.start, scope.period.end)} · "
+        f"as of {quantities.day_of_year(scope.period.end)} · {kpi.definition}".replace("$", r"\$")
+    )
     systems = _by_system(engine, kpi, scope)
     left, right = st.columns([1, 2.3], gap="small")
     with left, st.container(border=True, height="stretch"):
@@ -58,17 +60,48 @@ def _trend(engine: CachedEngine, kpi: Kpi, scope: Scope, result: KpiResult) -> N
     found = scorecard.trend(engine, kpi, [scope.with_period(window) for window in windows])
     newest = engine.query("select max(u.hour) as newest from usage_hour u")["newest"][0]
     course = pl.DataFrame(
-        [{"start": r.window_start, "end": r.window_end, "value": r.value, "low": r.interval_low, "high": r.interval_high,
-          "is_open": newest is not None and (r.window_end - newest).days >= 1} for r in found],
-        schema={"start": pl.Datetime("us"), "end": pl.Datetime("us"), "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "is_open": pl.Boolean})
+        [
+            {
+                "start": r.window_start,
+                "end": r.window_end,
+                "value": r.value,
+                "low": r.interval_low,
+                "high": r.interval_high,
+                "is_open": newest is not None and (r.window_end - newest).days >= 1,
+            }
+            for r in found
+        ],
+        schema={
+            "start": pl.Datetime("us"),
+            "end": pl.Datetime("us"),
+            "value": pl.Float64,
+            "low": pl.Float64,
+            "high": pl.Float64,
+            "is_open": pl.Boolean,
+        },
+    )
     target = result.target if isinstance(result.target, float) else None
     figure = kpi_charts.kpi_trend(
-        course, mode(), unit=kpi.unit, target=target, target_words=f"Target {quantities.target_words(result.target, result.direction, kpi.unit)}",
-        releases=_releases(engine, windows, scope), height=330)
+        course,
+        mode(),
+        unit=kpi.unit,
+        better=kpi.better,
+        target=target,
+        target_words=quantities.target_words(result.target, result.direction, kpi.unit),
+        releases=_releases(engine, windows, scope),
+        height=330,
+    )
     by = {"week": "Weekly", "month": "Monthly"}[kpi.trend_by]
     words = rows.change(result)
-    chart(f"{kpi.title} {words} against {quantities.days(scope.period.previous().start, scope.period.previous().end)}" if words else kpi.title,
-          figure, course, f"trend_{kpi.id}", f"{by} values; the band is the 95 % interval where there is one.")
+    chart(
+        f"{kpi.title} {words} against {quantities.days(scope.period.previous().start, scope.period.previous().end)}"
+        if words
+        else kpi.title,
+        figure,
+        course,
+        f"trend_{kpi.id}",
+        f"{by} values; the band is the 95 % interval where there is one.",
+    )
 
 
 def _windows(engine: CachedEngine, kpi: Kpi, period: Period) -> list[Period]:
@@ -78,7 +111,7 @@ def _windows(engine: CachedEngine, kpi: Kpi, period: Period) -> list[Period]:
         return [period]
     first = months[-1].start
     if kpi.trend_by == "month":
-        return list(reversed(months[:TREND["month"]]))
+        return list(reversed(months[: TREND["month"]]))
     monday = period.end - timedelta(days=period.end.weekday())
     weeks = [Period(monday - timedelta(weeks=back + 1), monday - timedelta(weeks=back)) for back in range(TREND["week"])]
     return [week for week in reversed(weeks) if week.start >= first] or [period]
@@ -110,15 +143,41 @@ def _systems(engine: CachedEngine, kpi: Kpi, result: KpiResult, systems: dict[st
         return
     names = filters.system_names(engine)
     course = pl.DataFrame(
-        [{"name": UNNAMED if system == filters.UNATTRIBUTED else names.get(system, system), "value": r.value, "low": r.interval_low, "high": r.interval_high,
-          "n": r.n, "status": r.status, "note": r.note} for system, r in systems.items()],
-        schema={"name": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl.Int64, "status": pl.String, "note": pl.String})
+        [
+            {
+                "name": UNNAMED if system == filters.UNATTRIBUTED else names.get(system, system),
+                "value": r.value,
+                "low": r.interval_low,
+                "high": r.interval_high,
+                "n": r.n,
+                "status": r.status,
+                "note": r.note,
+            }
+            for system, r in systems.items()
+        ],
+        schema={
+            "name": pl.String,
+            "value": pl.Float64,
+            "low": pl.Float64,
+            "high": pl.Float64,
+            "n": pl.Int64,
+            "status": pl.String,
+            "note": pl.String,
+        },
+    )
     ordered = course.sort("value", descending=kpi.better == "lower", nulls_last=True)
     measured = [r for r in systems.values() if r.status not in ("not measured", "none")]
     off = sum(r.status == "off target" for r in measured)
     finding = f"{off} of {len(measured)} systems miss the target" if off else "No system misses the target" if measured else "By system"
     target = result.target if isinstance(result.target, float) else None
-    figure = kpi_charts.kpi_by_system(ordered, mode(), unit=kpi.unit, target=target, height=max(180, 40 * ordered.height + 50))
+    figure = kpi_charts.kpi_by_system(
+        ordered,
+        mode(),
+        unit=kpi.unit,
+        target=target,
+        target_words=quantities.target_words(result.target, result.direction, kpi.unit),
+        height=max(180, 40 * ordered.height + 50),
+    )
     chart(finding, figure, ordered, f"systems_{kpi.id}", has_switch=False)
 
 
@@ -128,7 +187,13 @@ def _evidence(engine: CachedEngine, result: KpiResult) -> None:
     found = engine.query(f"select * from ({result.evidence.sql}) as e limit {MOST_ROWS}", result.evidence.params)
     total = engine.query(f"select count(*) as n from ({result.evidence.sql}) as e", result.evidence.params)["n"][0]
     shown = f"{total:,} rows" if total <= MOST_ROWS else f"{MOST_ROWS} of {total:,} rows"
-    table(f"Evidence: {shown}", found, f"evidence_{result.metric_id}", {name: _column(name, kind) for name, kind in found.schema.items()}, most=9)
+    table(
+        f"Evidence: {shown}",
+        found,
+        f"evidence_{result.metric_id}",
+        {name: _column(name, kind) for name, kind in found.schema.items()},
+        most=9,
+    )
 
 
 def _column(name: str, kind: pl.DataType) -> object:

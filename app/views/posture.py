@@ -22,7 +22,9 @@ from loads l where l.status <> 'failed'
 """
 RISKS = """
 select r.title as title, r.owner as owner, r.due_on as due_on from risks r
-where coalesce(r.status, 'open') <> 'closed' and r.valid_from < $as_of and (r.valid_to is null or $as_of <= r.valid_to) order by r.severity, r.due_on
+where coalesce(r.status, 'open') <> 'closed'
+      and r.valid_from < $as_of and (r.valid_to is null or $as_of <= r.valid_to)
+order by r.severity, r.due_on
 """
 
 
@@ -46,8 +48,11 @@ def provenance(engine: CachedEngine, scope: Scope) -> str:
     """Window, scope, sources and the bill, in one line."""
     loaded = engine.query(LOADED).row(0, named=True)
     spent = spend.spend(engine, scope)
-    parts = [quantities.days(scope.period.start, scope.period.end), scope_words(engine, scope),
-             f"{loaded['sources']} sources in {loaded['files']} files, loaded {quantities.moment(loaded['newest'])}"]
+    parts = [
+        quantities.days(scope.period.start, scope.period.end),
+        scope_words(engine, scope),
+        f"{loaded['sources']} sources in {loaded['files']} files, loaded {quantities.moment(loaded['newest'])}",
+    ]
     if spent.total_usd is not None:
         parts.append(f"{'billed' if spent.basis == 'billed' else 'traced, at list price,'} {quantities.money_cents(spent.total_usd)}")
     return " · ".join(parts).replace("$", r"\$")
@@ -87,9 +92,12 @@ def _short(period: Period) -> str:
 def _findings(engine: CachedEngine, scope: Scope, results: Sequence[KpiResult]) -> str:
     changed = [(found.words, found.detail) for found in rows.changed(results)[:MOST_LISTED]]
     gaps = [(found.words, found.detail) for found in rows.gaps(results)[:MOST_LISTED]]
-    risks = [(risk["title"], " · ".join(filter(None, [risk["owner"], f"due {quantities.day(risk['due_on'])}" if risk["due_on"] else ""])))
-             for risk in engine.query(RISKS, {"as_of": scope.period.end}).head(MOST_LISTED).to_dicts()]
-    return (cards.findings("What changed", changed or [("No KPI clearly changed", "against the window before")])
-            + cards.findings("Needs attention", gaps or [("Nothing is off target or at risk", "")])
-            + cards.findings("Top risks", risks or [("No risk register loaded", "add risks.csv")]))
-
+    risks = [
+        (risk["title"], " · ".join(filter(None, [risk["owner"], f"due {quantities.day(risk['due_on'])}" if risk["due_on"] else ""])))
+        for risk in engine.query(RISKS, {"as_of": scope.period.end}).head(MOST_LISTED).to_dicts()
+    ]
+    return (
+        cards.findings("What changed", changed or [("No KPI clearly changed", "against the window before")])
+        + cards.findings("Needs attention", gaps or [("Nothing is off target or at risk", "")])
+        + cards.findings("Top risks", risks or [("No risk register loaded", "add risks.csv")])
+    )

@@ -28,7 +28,9 @@ def page() -> None:
     now = spend.spend(engine, scope)
     used = usage.usage(engine, scope)
     if now.total_usd is None:
-        st.info("Nothing was spent in this window, or nothing with a known price." if used.calls else "No calls and no charges in this window.")
+        st.info(
+            "Nothing was spent in this window, or nothing with a known price." if used.calls else "No calls and no charges in this window."
+        )
         return
     st.caption(_provenance(engine, scope, now).replace("$", r"\$"))
     _metrics(engine, scope, now, used)
@@ -41,8 +43,12 @@ def page() -> None:
 
 
 def _provenance(engine: CachedEngine, scope: Scope, now: Spend) -> str:
-    parts = [quantities.days(scope.period.start, scope.period.end), scope_words(engine, scope), BASIS[now.basis],
-             f"{now.lines['provider'].n_unique()} providers, {now.lines['system'].drop_nulls().n_unique()} systems"]
+    parts = [
+        quantities.days(scope.period.start, scope.period.end),
+        scope_words(engine, scope),
+        BASIS[now.basis],
+        f"{now.lines['provider'].n_unique()} providers, {now.lines['system'].drop_nulls().n_unique()} systems",
+    ]
     if now.other_usd:
         parts.append(f"tax and credits {quantities.money_cents(now.other_usd, signed=True)} included")
     return " · ".join(parts)
@@ -60,16 +66,33 @@ def _metrics(engine: CachedEngine, scope: Scope, now: Spend, used: Usage) -> Non
 
     total = now.total_usd
     change = None if before is None or not before or total is None else float((total - before) / before)
-    card("Billed" if now.basis == "billed" else "Traced, at list price", quantities.money(total), None if change is None else quantities.percent(change, signed=True),
-         against if change is not None else "nothing before to compare with")
-    card("Cost per 1k requests", quantities.quantity(unit_cost.value, "usd"), rows.change(unit_cost) or None,
-         f"{quantities.count(used.requests)} requests", "blue" if unit_cost.is_changed and "fell" in rows.change(unit_cost) else "off")
+    card(
+        "Billed" if now.basis == "billed" else "Traced, at list price",
+        quantities.money(total),
+        None if change is None else quantities.percent(change, signed=True),
+        against if change is not None else "nothing before to compare with",
+    )
+    card(
+        "Cost per 1k requests",
+        quantities.quantity(unit_cost.value, "usd"),
+        rows.change(unit_cost) or None,
+        f"{quantities.count(used.requests)} requests",
+        "blue" if unit_cost.is_changed and "fell" in rows.change(unit_cost) else "off",
+    )
     interval = used.error_interval
-    card("Failed calls", quantities.percent(used.error_rate), quantities.interval(interval.low, interval.high, "share") if interval else None,
-         f"of {quantities.count(used.calls)} calls")
+    card(
+        "Failed calls",
+        quantities.percent(used.error_rate),
+        quantities.interval(interval.low, interval.high, "share") if interval else None,
+        f"of {quantities.count(used.calls)} calls",
+    )
     seconds = used.p95_latency_ms / 1000 if used.p95_latency_ms is not None else None
-    card("95th percentile latency", f"{seconds:,.1f}{quantities.NB}s" if seconds is not None else quantities.UNKNOWN, None,
-         f"{quantities.count(used.input_tokens)} input, {quantities.count(used.output_tokens)} output tokens")
+    card(
+        "95th percentile latency",
+        f"{seconds:,.1f}{quantities.NB}s" if seconds is not None else quantities.UNKNOWN,
+        None,
+        f"{quantities.count(used.input_tokens)} input, {quantities.count(used.output_tokens)} output tokens",
+    )
 
 
 def _daily(engine: CachedEngine, scope: Scope, now: Spend) -> None:
@@ -79,7 +102,9 @@ def _daily(engine: CachedEngine, scope: Scope, now: Spend) -> None:
     first = float(shares["cost_usd"][0] / now.total_usd) if shares.height and now.total_usd else 0
     finding = f"{names[0]} carries {quantities.percent(first)} of the cost" if names else "Cost by day"
     with st.container(key="daily_switch"):
-        weekly = st.toggle("Weekly mean", key="weekly", bind="query-params", help="The mean of the seven days up to each day: hides the weekly cycle")
+        weekly = st.toggle(
+            "Weekly mean", key="weekly", bind="query-params", help="The mean of the seven days up to each day: hides the weekly cycle"
+        )
     figure = charts.daily_spend(days, mode(), is_weekly_mean=weekly, height=300)
     note = "One colour per provider; shades are its models, largest strongest."
     chart(finding, figure, days, "daily", note + (" Tax and credits are not drawn." if now.other_usd else ""))
@@ -89,32 +114,71 @@ def _models(now: Spend) -> None:
     found = now.lines.group_by("model", "provider").agg(pl.col("cost_usd").sum()).sort("cost_usd", descending=True)
     total = float(now.total_usd or 0)
     shown = found.select(
-        model=pl.col("model").fill_null("tax, credits and other"), provider=pl.col("provider").map_elements(lambda name: theme.provider(name).name, pl.String),
-        cost_usd=pl.col("cost_usd").cast(pl.Float64), share=pl.col("cost_usd").cast(pl.Float64) / total if total else None)
+        model=pl.col("model").fill_null("tax, credits and other"),
+        provider=pl.col("provider").map_elements(lambda name: theme.provider(name).name, pl.String),
+        cost_usd=pl.col("cost_usd").cast(pl.Float64),
+        share=pl.col("cost_usd").cast(pl.Float64) / total if total else None,
+    )
     first = shown["model"][0]
-    table(f"{first} is the largest of {found['model'].drop_nulls().n_unique()} models", shown, "models", {
-        "model": st.column_config.TextColumn("Model", width=130), "cost_usd": st.column_config.NumberColumn("Cost, $", format="%,.2f", width=80),
-        "share": st.column_config.ProgressColumn("Share", format="percent", min_value=0, max_value=1, color="gray", width=100)}, most=11)
+    table(
+        f"{first} is the largest of {found['model'].drop_nulls().n_unique()} models",
+        shown,
+        "models",
+        {
+            "model": st.column_config.TextColumn("Model", width=130),
+            "cost_usd": st.column_config.NumberColumn("Cost, $", format="%,.2f", width=80),
+            "share": st.column_config.ProgressColumn("Share", format="percent", min_value=0, max_value=1, color="gray", width=100),
+        },
+        most=11,
+    )
 
 
 def _movers(engine: CachedEngine, scope: Scope, now: Spend) -> None:
     found = spend.movers(engine, scope, now)
     names = filters.system_names(engine)
-    shown = pl.DataFrame([{
-        "system": UNOWNED if row["system"] is None else names.get(row["system"], row["system"]), "team": row["team"],
-        "cost_usd": _float(row["cost_usd"]), "share": row["share"], "change_usd": _float(row["change_usd"]), "change": _percent(row["change_share"]),
-        "days": row["days"], "requests": row["requests"], "per_1k_usd": row["per_1k_usd"]} for row in found],
-        schema={"system": pl.String, "team": pl.String, "cost_usd": pl.Float64, "share": pl.Float64, "change_usd": pl.Float64, "change": pl.Float64,
-                "days": pl.List(pl.Float64), "requests": pl.Int64, "per_1k_usd": pl.Float64})
-    table(_mover_words(shown), shown, "movers", {
-        "system": st.column_config.TextColumn("System", width=170), "team": st.column_config.TextColumn("Team", width=110),
-        "cost_usd": st.column_config.NumberColumn("Cost, $", format="%,.2f", width=90),
-        "share": st.column_config.ProgressColumn("Share of cost", format="percent", min_value=0, max_value=1, color="gray", width=130),
-        "change_usd": st.column_config.NumberColumn("Change, $", format="%+,.2f", width=90),
-        "change": st.column_config.NumberColumn("Change, %", format="%+.1f", width=90),
-        "days": st.column_config.BarChartColumn("Last 28 days", color="gray", width=150),
-        "requests": st.column_config.NumberColumn("Requests", format="localized", width=90),
-        "per_1k_usd": st.column_config.NumberColumn("Per 1k req., $", format="%,.2f", width=100)})
+    shown = pl.DataFrame(
+        [
+            {
+                "system": UNOWNED if row["system"] is None else names.get(row["system"], row["system"]),
+                "team": row["team"],
+                "cost_usd": _float(row["cost_usd"]),
+                "share": row["share"],
+                "change_usd": _float(row["change_usd"]),
+                "change": _percent(row["change_share"]),
+                "days": row["days"],
+                "requests": row["requests"],
+                "per_1k_usd": row["per_1k_usd"],
+            }
+            for row in found
+        ],
+        schema={
+            "system": pl.String,
+            "team": pl.String,
+            "cost_usd": pl.Float64,
+            "share": pl.Float64,
+            "change_usd": pl.Float64,
+            "change": pl.Float64,
+            "days": pl.List(pl.Float64),
+            "requests": pl.Int64,
+            "per_1k_usd": pl.Float64,
+        },
+    )
+    table(
+        _mover_words(shown),
+        shown,
+        "movers",
+        {
+            "system": st.column_config.TextColumn("System", width=170),
+            "team": st.column_config.TextColumn("Team", width=110),
+            "cost_usd": st.column_config.NumberColumn("Cost, $", format="%,.2f", width=90),
+            "share": st.column_config.ProgressColumn("Share of cost", format="percent", min_value=0, max_value=1, color="gray", width=130),
+            "change_usd": st.column_config.NumberColumn("Change, $", format="%+,.2f", width=90),
+            "change": st.column_config.NumberColumn("Change, %", format="%+.1f", width=90),
+            "days": st.column_config.BarChartColumn("Last 28 days", color="gray", width=150),
+            "requests": st.column_config.NumberColumn("Requests", format="localized", width=90),
+            "per_1k_usd": st.column_config.NumberColumn("Per 1k req., $", format="%,.2f", width=100),
+        },
+    )
 
 
 def _mover_words(shown: pl.DataFrame) -> str:
@@ -124,8 +188,10 @@ def _mover_words(shown: pl.DataFrame) -> str:
     first = moved.sort(pl.col("change_usd").abs(), descending=True).row(0, named=True)
     total = moved["change_usd"].sum()
     verb = "rose" if first["change_usd"] > 0 else "fell"
-    return (f"{first['system']} {verb} by {quantities.money(abs(first['change_usd']))}; "
-            f"all together {quantities.money(total, signed=True)} against the window before")
+    return (
+        f"{first['system']} {verb} by {quantities.money(abs(first['change_usd']))}; "
+        f"all together {quantities.money(total, signed=True)} against the window before"
+    )
 
 
 def _float(value: object) -> float | None:

@@ -6,10 +6,12 @@ import streamlit as st
 from app import cards
 from app.panel import table
 
-NEEDS = (("Posture", "Any one source", "Sixteen KPIs; what is missing keeps its row and says why"),
-         ("Spend", "A bill, or traces for an estimate", "Cost by provider, model, system and team"),
-         ("KPIs", "targets.csv", "Status against targets; without targets the value only"),
-         ("Data", "Any file", "Freshness, coverage, what was refused and why"))
+NEEDS = (
+    ("Posture", "Any one source", "Sixteen KPIs; what is missing keeps its row and says why"),
+    ("Spend", "A bill, or traces for an estimate", "Cost by provider, model, system and team"),
+    ("KPIs", "targets.csv", "Status against targets; without targets the value only"),
+    ("Data", "Any file", "Freshness, coverage, what was refused and why"),
+)
 
 
 def page() -> None:
@@ -19,7 +21,8 @@ def page() -> None:
     with traces, st.container(border=True, height="stretch"):
         st.markdown("**1 Send traces**")
         st.caption("Point any OpenTelemetry exporter here. GenAI spans are kept, prompt text is not.")
-        st.code(f"OTEL_EXPORTER_OTLP_ENDPOINT={st.context.url.rsplit('/', 1)[0]}\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", language=None)
+        here = (st.context.url or "").rsplit("/", 1)[0]
+        st.code(f"OTEL_EXPORTER_OTLP_ENDPOINT={here}\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", language=None)
         st.html(cards.block(cards.chip("not measured", "Waiting for the first span")))
     with files, st.container(border=True, height="stretch"):
         st.markdown("**2 Load bills and records**")
@@ -29,8 +32,17 @@ def page() -> None:
         st.markdown("**3 Or look around first**")
         st.caption("A small company's quarter: three providers, six systems, bills and incidents, all synthetic.")
         st.code("spanledger demo", language=None)
-    rows = pl.DataFrame([(name, needs, ["○ Waiting"], then) for name, needs, then in NEEDS], orient="row", schema=["page", "needs", "state", "then"])
-    table("What each page needs", rows, "needs", {
-        "page": st.column_config.TextColumn("Page", width=140), "needs": st.column_config.TextColumn("Needs", width=260),
-        "state": st.column_config.MultiselectColumn("State", options=["○ Waiting"], color=["gray"], width=110),
-        "then": st.column_config.TextColumn("Then shows", width=500)})
+    rows = pl.DataFrame(
+        [(name, needs, ["○ Waiting"], then) for name, needs, then in NEEDS], orient="row", schema=["page", "needs", "state", "then"]
+    )
+    table(
+        "What each page needs",
+        rows,
+        "needs",
+        {
+            "page": st.column_config.TextColumn("Page", width=140),
+            "needs": st.column_config.TextColumn("Needs", width=260),
+            "state": st.column_config.MultiselectColumn("State", options=["○ Waiting"], color=["gray"], width=110),
+            "then": st.column_config.TextColumn("Then shows", width=500),
+        },
+    )

@@ -10,7 +10,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import pyarrow as pa
 from google.protobuf.message import DecodeError as ProtobufError
@@ -76,17 +76,17 @@ def read_spans(path: Path, allow: AllowList) -> Iterator[Decoded]:
         yield from _read_framed(path, framing, allow)
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> io.BufferedIOBase:
     with path.open("rb") as file:
         magic = file.read(4)
     if magic[:2] == GZIP:
         return gzip.open(path, "rb")
     if magic == ZSTD:
-        return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))  # type: ignore[arg-type]
+        return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))
     return path.open("rb")
 
 
-def _limited(file: IO[bytes]) -> bytes:
+def _limited(file: io.BufferedIOBase) -> bytes:
     content = file.read(MAX_MESSAGE_BYTES + 1)
     if len(content) > MAX_MESSAGE_BYTES:
         raise DecodeError(f"one message of more than {MAX_MESSAGE_BYTES // 2**20} MiB")
@@ -136,10 +136,10 @@ def _read_part(body: bytes, decode: Callable[[bytes, AllowList], Decoded], allow
     return spans, [Reject(position, f"{where}, span {reject.position}: {reject.reason}") for reject in rejects]
 
 
-Framing = Callable[[IO[bytes]], int | None]
+Framing = Callable[[io.BufferedIOBase], int | None]
 
 
-def _big_endian(file: IO[bytes]) -> int | None:
+def _big_endian(file: io.BufferedIOBase) -> int | None:
     """The length of the next message; None at the end. Raises DecodeError inside a length."""
     prefix = file.read(4)
     if not prefix:
@@ -149,7 +149,7 @@ def _big_endian(file: IO[bytes]) -> int | None:
     return int.from_bytes(prefix, "big")
 
 
-def _varint(file: IO[bytes]) -> int | None:
+def _varint(file: io.BufferedIOBase) -> int | None:
     """The length of the next message as a varint; None at the end. Raises DecodeError inside a length."""
     length = shift = 0
     while True:
@@ -183,7 +183,7 @@ def _framing(path: Path) -> tuple[Framing | None, Signal | None]:
 
 def _unzstd(body: bytes) -> bytes:
     try:
-        return _limited(io.BufferedReader(pa.CompressedInputStream(pa.BufferReader(body), "zstd")))  # type: ignore[arg-type]
+        return _limited(io.BufferedReader(pa.CompressedInputStream(pa.BufferReader(body), "zstd")))
     except OSError as error:
         raise DecodeError("a broken zstd frame") from error
 
@@ -209,7 +209,11 @@ def _read_framed(path: Path, framing: Framing, allow: AllowList) -> Iterator[Dec
 
 def _protobuf_signal(body: bytes) -> Signal | None:
     """Traces, logs and metrics share their frame; only what lies inside tells them apart."""
-    for signal, request in (("traces", ExportTraceServiceRequest), ("logs", ExportLogsServiceRequest), ("metrics", ExportMetricsServiceRequest)):
+    for signal, request in (
+        ("traces", ExportTraceServiceRequest),
+        ("logs", ExportLogsServiceRequest),
+        ("metrics", ExportMetricsServiceRequest),
+    ):
         try:
             message = request.FromString(body)
         except ProtobufError:

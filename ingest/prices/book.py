@@ -26,7 +26,8 @@ with known as materialized (
     select p.* from prices p where starts_with(p.source, 'genai-prices ') = $packaged
     qualify row_number() over (partition by {", ".join(f"p.{name}" for name in PRICE_KEY)} order by p.recorded_at desc) = 1
 ), news as (
-    select n.* replace (greatest(coalesce(n.recorded_at, make_timestamp(epoch_us(now()))), o.recorded_at + interval 1 microsecond) as recorded_at)
+    select n.* replace (greatest(coalesce(n.recorded_at, make_timestamp(epoch_us(now()))),
+                                 o.recorded_at + interval 1 microsecond) as recorded_at)
     from incoming_prices n left join known o on {SAME_KEY}
     where o.provider is null or n.usd_per_million is distinct from o.usd_per_million or n.valid_to is distinct from o.valid_to
 ), withdrawn as (

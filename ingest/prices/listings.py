@@ -96,8 +96,12 @@ def _by_name(provider: Provider) -> dict[str, dict[str, list[Listing]]]:
     The package gives the tier prices of the original provider to no reseller.
     """
     found: dict[str, dict[str, list[Listing]]] = {}
-    resold = [replace(info, price_variants=None) for other in providers if other.id in (provider.fallback_model_providers or ())
-              for info in other.models]
+    resold = [
+        replace(info, price_variants=None)
+        for other in providers
+        if other.id in (provider.fallback_model_providers or ())
+        for info in other.models
+    ]
     for is_resold, infos in ((False, provider.models), (True, resold)):
         for info in filter(has_token_price, infos):
             for text, is_id in names(info):

@@ -30,8 +30,9 @@ def match_models(pairs: Iterable[Pair], aliases: Mapping[str, str] | None = None
 
 def _matched(provider: str, text: str) -> str | None:
     seller = next((seller for seller in providers if provider in otel_providers(seller)), None)
-    info = seller and (seller.find_model(text, all_providers=providers)
-                       or seller.find_model(canonical_model(text, provider), all_providers=providers))
+    info = seller and (
+        seller.find_model(text, all_providers=providers) or seller.find_model(canonical_model(text, provider), all_providers=providers)
+    )
     if not info:
         return None
     candidates = (canonical_model(name, provider) for name, _ in names(info))

@@ -22,8 +22,20 @@ def packaged_prices() -> pl.DataFrame:
     """Every packaged list price, one row per key and period, in the columns of table `prices`."""
     recorded_at, source = data_day(), f"{PACKAGE} {version(PACKAGE)}"
     rows = [
-        (provider, offer.model, offer.region_scope, period.service_tier, period.min_context_tokens, period.token_class,
-         period.usd_per_million, "list", period.valid_from, period.valid_to, recorded_at, source + offer.note + period.note)
+        (
+            provider,
+            offer.model,
+            offer.region_scope,
+            period.service_tier,
+            period.min_context_tokens,
+            period.token_class,
+            period.usd_per_million,
+            "list",
+            period.valid_from,
+            period.valid_to,
+            recorded_at,
+            source + offer.note + period.note,
+        )
         for seller in providers
         for offer in offers(seller)
         for period in periods(offer.info)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from genai_prices.types import (
@@ -56,18 +57,19 @@ class Period:
 def periods(info: ModelInfo) -> Iterator[Period]:
     """Every price of an entry, equal periods that follow each other joined."""
     dated, note = _without_hours(info)
-    entry = replace(info, prices=dated, price_variants=_backdated(info.price_variants or [], dated))
-    starts = sorted({*starts_of(dated), *starts_of(entry.price_variants)})
+    variants = _backdated(info.price_variants or [], dated)
+    entry = replace(info, prices=dated, price_variants=variants)
+    starts = sorted({*starts_of(dated), *starts_of(variants)})
     series: dict[tuple[str, int, str], list[Decimal | None]] = {}
     for at, start in enumerate(starts):
         for tier in TIERS:
             for min_context, token_class, usd in _prices_on(entry, tier, start):
                 series.setdefault((tier, min_context, token_class), [None] * len(starts))[at] = usd
     for (tier, min_context, token_class), prices in series.items():
-        for at, usd in enumerate(prices):
-            if usd is not None and (at == 0 or prices[at - 1] != usd):
-                ends = (start for start, later in zip(starts[at:], prices[at:], strict=True) if later != usd)
-                yield Period(tier, min_context, token_class, usd, starts[at], next(ends, None), note)
+        for at, price in enumerate(prices):
+            if price is not None and (at == 0 or prices[at - 1] != price):
+                ends = (start for start, later in zip(starts[at:], prices[at:], strict=True) if later != price)
+                yield Period(tier, min_context, token_class, price, starts[at], next(ends, None), note)
 
 
 def has_token_price(info: ModelInfo) -> bool:
@@ -114,15 +116,20 @@ def _without_hours(info: ModelInfo) -> tuple[list[ConditionalPrice], str]:
 
 
 def _hours(constraint: Any) -> float:
-    start, end = (at.hour + at.minute / 60 for at in (constraint.start_time, constraint.end_time))
+    start, end = (float(at.hour + at.minute / 60) for at in (constraint.start_time, constraint.end_time))
     return (end - start) % 24
 
 
 def _backdated(variants: Sequence[PriceVariant], dated: Sequence[ConditionalPrice]) -> list[PriceVariant]:
     """Tier prices start on the day they were recorded: the first of a tier really holds since its standard price does."""
-    changes = [date.min, *(after.constraint.start_date for before, after in zip(dated, dated[1:], strict=False)
-                           if isinstance(after.constraint, StartDateConstraint)
-                           and _token_prices(before.prices) != _token_prices(after.prices))]
+    changes = [
+        date.min,
+        *(
+            after.constraint.start_date
+            for before, after in pairwise(dated)
+            if isinstance(after.constraint, StartDateConstraint) and _token_prices(before.prices) != _token_prices(after.prices)
+        ),
+    ]
     moved = []
     for variant in variants:
         start = _start(variant)

@@ -15,8 +15,18 @@ from ingest.errors import PriceError
 from ingest.prices.models import canonical_model
 from ingest.prices.rows import OPEN_START, PRICE_KEY, PRICE_SCHEMA, TOKEN_CLASSES
 
-REQUIRED = ("provider", "model", "region_scope", "service_tier", "min_context_tokens", "token_class", "usd_per_million", "kind",
-            "valid_from", "valid_to")
+REQUIRED = (
+    "provider",
+    "model",
+    "region_scope",
+    "service_tier",
+    "min_context_tokens",
+    "token_class",
+    "usd_per_million",
+    "kind",
+    "valid_from",
+    "valid_to",
+)
 OPTIONAL = ("recorded_at", "source")
 VOCABULARIES = {
     "region_scope": ("any", "regional", "global", "geo", "datazone"),
@@ -55,8 +65,10 @@ def user_prices(path: Path) -> pl.DataFrame:
         said = (row["usd_per_million"], row["valid_to"])
         earlier, before = first.setdefault(key, (lines.line_num, said))
         if before != said:
-            raise PriceError(f"{path.name}, row {lines.line_num} contradicts row {earlier}: the same {', '.join(PRICE_KEY)} with another price or end",
-                             "Keep one of the two rows; model names count without date and version")
+            raise PriceError(
+                f"{path.name}, row {lines.line_num} contradicts row {earlier}: the same {', '.join(PRICE_KEY)} with another price or end",
+                "Keep one of the two rows; model names count without date and version",
+            )
         if earlier == lines.line_num:
             rows.append(row)
     return pl.DataFrame(rows, schema=PRICE_SCHEMA)
@@ -71,9 +83,13 @@ def _text(path: Path) -> str:
 
 
 def _check_header(path: Path, header: list[str]) -> None:
-    foreign = [match.group(1).upper() for name in header if (match := re.fullmatch(r"([a-z]{3})_per_million", name)) and match.group(1) != "usd"]
+    foreign = [
+        match.group(1).upper() for name in header if (match := re.fullmatch(r"([a-z]{3})_per_million", name)) and match.group(1) != "usd"
+    ]
     if foreign:
-        raise PriceError(f"{path.name} has prices in {foreign[0]}", "Prices are US dollars: convert them and name the column usd_per_million")
+        raise PriceError(
+            f"{path.name} has prices in {foreign[0]}", "Prices are US dollars: convert them and name the column usd_per_million"
+        )
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise PriceError(f"{path.name}, row 1: no column {', '.join(missing)}", f"The columns are {','.join(REQUIRED)}")
@@ -94,16 +110,22 @@ def _row(path: Path, number: int, cells: Mapping[str, str]) -> dict[str, Any]:
         if cells[name].lower() not in values:
             raise PriceError(f"{where}: {name} is {cells[name] or 'empty'}", f"It is one of {', '.join(values)}")
     if not re.fullmatch(r"[0-9]{1,12}", cells["min_context_tokens"]):
-        raise PriceError(f"{where}: min_context_tokens is {cells['min_context_tokens']}", "It is a whole number of tokens, 0 for every request")
+        raise PriceError(
+            f"{where}: min_context_tokens is {cells['min_context_tokens']}", "It is a whole number of tokens, 0 for every request"
+        )
     provider = cells["provider"].lower()
     valid_from, valid_to = _time(where, "valid_from", cells) or OPEN_START, _time(where, "valid_to", cells)
     if valid_to is not None and valid_to <= valid_from:
         raise PriceError(f"{where}: valid_to {cells['valid_to']} is not after valid_from", "valid_to is the first day without this price")
     return {
-        "provider": provider, "model": canonical_model(cells["model"], provider),
+        "provider": provider,
+        "model": canonical_model(cells["model"], provider),
         **{name: cells[name].lower() for name in VOCABULARIES},
-        "min_context_tokens": int(cells["min_context_tokens"]), "usd_per_million": _price(where, cells["usd_per_million"]),
-        "valid_from": valid_from, "valid_to": valid_to, "recorded_at": _time(where, "recorded_at", cells),
+        "min_context_tokens": int(cells["min_context_tokens"]),
+        "usd_per_million": _price(where, cells["usd_per_million"]),
+        "valid_from": valid_from,
+        "valid_to": valid_to,
+        "recorded_at": _time(where, "recorded_at", cells),
         "source": f"file {path.name}" + (f": {cells['source']}" if cells["source"] else ""),
     }
 

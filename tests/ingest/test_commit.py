@@ -17,9 +17,15 @@ from ingest.prices.book import ensure_book
 from ingest.store import Store
 from tests.ingest.otlp_spans import captured_spans, clients, make_span, needs_captures
 
-ALL = {"calls": "select * exclude (load_id, flags), list_sort(flags) as flags from calls order by trace_id, span_id",
-       "spans": "select trace_id, span_id, sent_trace_id, role, duplicate_of, dedupe_rule, attributes from spans order by sent_trace_id, span_id",
-       "usage_hour": "select * from usage_hour order by all", "signal_day": "select * from signal_day order by all"}
+BY_NOBODY = Attribution()
+
+ALL = {
+    "calls": "select * exclude (load_id, flags), list_sort(flags) as flags from calls order by trace_id, span_id",
+    "spans": "select trace_id, span_id, sent_trace_id, role, duplicate_of, dedupe_rule, attributes from spans "
+    "order by sent_trace_id, span_id",
+    "usage_hour": "select * from usage_hour order by all",
+    "signal_day": "select * from signal_day order by all",
+}
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def priced_store() -> Store:
     return store
 
 
-def write(store: Store, *batches: Sequence[Span], attribution: Attribution = Attribution()) -> None:
+def write(store: Store, *batches: Sequence[Span], attribution: Attribution = BY_NOBODY) -> None:
     ledger = SpanLedger(b"a key for tests", attribution)
     for number, batch in enumerate(batches, start=1):
         with store.transaction() as cursor:
@@ -84,9 +90,13 @@ def test_all_clients_in_one_ledger_are_what_each_is_alone(store: Store) -> None:
 
 def test_the_rollup_is_the_sum_of_the_calls(store: Store) -> None:
     write(store, [make_span(chat(tokens), id=f"s{tokens}", trace=f"t{tokens % 5}", at_ms=tokens * 700_000) for tokens in range(1, 40)])
-    calls, usage = (store.query(f"select {sql}").row(0) for sql in (
-        "count(*), cast(sum(input_tokens) as bigint), sum(cost_usd), count(*) filter (starts_request) from calls",
-        "cast(sum(calls) as bigint), cast(sum(input_tokens) as bigint), sum(cost_usd), cast(sum(requests) as bigint) from usage_hour"))
+    calls, usage = (
+        store.query(f"select {sql}").row(0)
+        for sql in (
+            "count(*), cast(sum(input_tokens) as bigint), sum(cost_usd), count(*) filter (starts_request) from calls",
+            "cast(sum(calls) as bigint), cast(sum(input_tokens) as bigint), sum(cost_usd), cast(sum(requests) as bigint) from usage_hour",
+        )
+    )
     assert calls == usage
     assert calls[0] == 39
 
@@ -99,8 +109,10 @@ def test_a_wrapper_that_arrives_late_takes_nothing_and_a_call_that_moves_leaves_
 
 
 def test_rules_name_system_and_team_and_the_allow_list_keeps_what_they_look_at(store: Store) -> None:
-    rules = Attribution([Rule({"service": "shop"}, {"system": "web-shop"}), Rule({"attributes": {"app.squad": "red*"}}, {"team": "Red"})],
-                        {"tenant": ["app.tenant"]})
+    rules = Attribution(
+        [Rule({"service": "shop"}, {"system": "web-shop"}), Rule({"attributes": {"app.squad": "red*"}}, {"team": "Red"})],
+        {"tenant": ["app.tenant"]},
+    )
     assert {"app.squad", "app.tenant"} <= rules.attribute_keys
     span = make_span(chat(5), id="a")
     span.attributes.update({"app.squad": "red-7", "app.tenant": "t-9"})
@@ -109,8 +121,13 @@ def test_rules_name_system_and_team_and_the_allow_list_keeps_what_they_look_at(s
 
 
 def chat(tokens: int) -> dict[str, Any]:
-    return {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o",
-            "gen_ai.usage.input_tokens": tokens, "gen_ai.usage.output_tokens": 1}
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.usage.input_tokens": tokens,
+        "gen_ai.usage.output_tokens": 1,
+    }
 
 
 def test_a_ledger_on_disk_survives_being_closed(tmp_path: Path) -> None:

@@ -12,11 +12,14 @@ import pytest
 from ingest.load import Loader, find_files
 from ingest.store import Store
 
-COSTS = """start_time,end_time,start_time_iso,end_time_iso,amount_value,amount_currency,line_item,project_id,organization_id,organization_name
-1790812800,1790899200,2026-10-01T00:00:00+00:00,2026-10-02T00:00:00+00:00,{first},usd,"gpt-5-mini-2025-08-07, input",proj_a,org-1,Org
-1790899200,1790985600,2026-10-02T00:00:00+00:00,2026-10-03T00:00:00+00:00,0.30,usd,"gpt-5-mini-2025-08-07, output",proj_a,org-1,Org
+COSTS = """start_time,end_time,start_time_iso,end_time_iso,amount_value,amount_currency,line_item,project_id,organization_id
+1790812800,1790899200,2026-10-01T00:00:00+00:00,2026-10-02T00:00:00+00:00,{first},usd,"gpt-5-mini-2025-08-07, input",proj_a,org-1
+1790899200,1790985600,2026-10-02T00:00:00+00:00,2026-10-03T00:00:00+00:00,0.30,usd,"gpt-5-mini-2025-08-07, output",proj_a,org-1
 """
-SYSTEMS = "system_id,name,owner,lifecycle,risk_tier,team,service_names\nclaims,Claims Copilot,A. Brandt,production,1,Claims,claims-api;claims-worker\n"
+SYSTEMS = (
+    "system_id,name,owner,lifecycle,risk_tier,team,service_names\n"
+    "claims,Claims Copilot,A. Brandt,production,1,Claims,claims-api;claims-worker\n"
+)
 
 
 def load_text(loader: Loader, path: Path, text: str | bytes, **options: object) -> list:
@@ -54,18 +57,22 @@ def test_one_bad_row_is_rejected_with_its_row_and_reason_and_the_rest_is_loaded(
     assert "ten" not in str(rejects.rows()), "a reject holds where and why, not what"
 
 
-@pytest.mark.parametrize(("name", "text", "said"), [
-    ("empty.csv", "", "the file is empty"),
-    ("blank.csv", " \n\n", "the file is empty"),
-    ("notes.txt", "meeting notes\nnothing else\n", "no collector recognises the content"),
-    ("unknown.csv", "colour,shape\nred,round\n", "no collector knows a table with the columns colour, shape"),
-    ("unknown.json", '{"weather": "fine"}', "no collector knows a JSON document with the keys weather"),
-    ("broken.json", '{"object": "page", ', "broken JSON"),
-    ("cut.csv.gz", gzip.compress(COSTS.encode())[:40], "the gzip stream is broken"),
-    ("cut.parquet", b"PAR1 and nothing of use", "Parquet"),
-])
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("empty.csv", "", "the file is empty"),
+        ("blank.csv", " \n\n", "the file is empty"),
+        ("notes.txt", "meeting notes\nnothing else\n", "no collector recognises the content"),
+        ("unknown.csv", "colour,shape\nred,round\n", "no collector knows a table with the columns colour, shape"),
+        ("unknown.json", '{"weather": "fine"}', "no collector knows a JSON document with the keys weather"),
+        ("broken.json", '{"object": "page", ', "broken JSON"),
+        ("cut.csv.gz", gzip.compress(COSTS.encode())[:40], "the gzip stream is broken"),
+        ("cut.parquet", b"PAR1 and nothing of use", "Parquet"),
+    ],
+)
 def test_a_file_that_cannot_be_read_gives_one_clear_line_and_changes_nothing(
-        loader: Loader, store: Store, tmp_path: Path, name: str, text: str | bytes, said: str) -> None:
+    loader: Loader, store: Store, tmp_path: Path, name: str, text: str | bytes, said: str
+) -> None:
     [outcome] = load_text(loader, tmp_path / name, text)
     assert outcome.status == "failed"
     assert said in outcome.line()
@@ -110,7 +117,8 @@ def test_a_later_register_adds_a_version_and_leaves_the_earlier_months_as_they_w
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_a_value_that_comes_back_stays_in_the_history_whatever_the_order_of_loading(
-        loader: Loader, store: Store, tmp_path: Path, order: tuple[int, ...]) -> None:
+    loader: Loader, store: Store, tmp_path: Path, order: tuple[int, ...]
+) -> None:
     days = [("2026-01-01", "x"), ("2026-02-01", "y"), ("2026-03-01", "x")]
     header, row = SYSTEMS.splitlines()
     for number in order:

@@ -18,15 +18,26 @@ __all__ = ["ledger"]
 
 def charge(day: int, usd: str, **columns: Any) -> dict[str, Any]:
     amount = Decimal(usd)
-    return {"charge_period_start": datetime(2026, 9, day), "charge_period_end": datetime(2026, 9, day, 23), "charge_category": "Usage", "provider": "openai",
-            "model": "gpt-4o", "token_class": "output", "service_category": "AI and Machine Learning", "usd_billed_cost": amount,
-            "usd_effective_cost": amount, **columns}
+    return {
+        "charge_period_start": datetime(2026, 9, day),
+        "charge_period_end": datetime(2026, 9, day, 23),
+        "charge_category": "Usage",
+        "provider": "openai",
+        "model": "gpt-4o",
+        "token_class": "output",
+        "service_category": "AI and Machine Learning",
+        "usd_billed_cost": amount,
+        "usd_effective_cost": amount,
+        **columns,
+    }
 
 
 def test_unit_cost_is_the_bill_with_tax_over_requests_of_all_environments(ledger: Ledger) -> None:
     ledger.put_usage(1, requests=600)
     ledger.put_usage(30, requests=400, environment="staging")
-    ledger.put("charges", charge(1, "30"), charge(30, "8"), charge(30, "2", charge_category="Tax", model=None, token_class=None, unit_class="tax"))
+    ledger.put(
+        "charges", charge(1, "30"), charge(30, "8"), charge(30, "2", charge_category="Tax", model=None, token_class=None, unit_class="tax")
+    )
     found = unit_cost(ledger, scope())
     assert (found.value, found.numerator, found.denominator) == (40, 40, 1000)
 
@@ -34,7 +45,14 @@ def test_unit_cost_is_the_bill_with_tax_over_requests_of_all_environments(ledger
 def test_days_that_a_provider_has_not_billed_yet_are_left_out_on_both_sides(ledger: Ledger) -> None:
     for day in (1, 2, 3):
         ledger.put_usage(day, requests=100)
-    ledger.put("charges", charge(1, "1"), charge(2, "1"), charge(3, "1"), charge(1, "1", provider="anthropic"), charge(2, "1", provider="anthropic"))
+    ledger.put(
+        "charges",
+        charge(1, "1"),
+        charge(2, "1"),
+        charge(3, "1"),
+        charge(1, "1", provider="anthropic"),
+        charge(2, "1", provider="anthropic"),
+    )
     found = unit_cost(ledger, scope())
     assert (found.numerator, found.denominator) == (4, 200)
     assert "closed days up to 2026-09-03" in found.note
@@ -82,8 +100,13 @@ def test_without_tokens_there_is_no_cache_hit_rate(ledger: Ledger) -> None:
 
 
 def test_every_breakdown_of_spend_adds_up_to_the_headline(ledger: Ledger) -> None:
-    ledger.put("charges", charge(1, "1.100000000001", system="a"), charge(2, "2.2", provider="anthropic", model="claude"), charge(3, "0.3"),
-               charge(3, "-0.5", charge_category="Credit", model=None, token_class=None, unit_class="credit"))
+    ledger.put(
+        "charges",
+        charge(1, "1.100000000001", system="a"),
+        charge(2, "2.2", provider="anthropic", model="claude"),
+        charge(3, "0.3"),
+        charge(3, "-0.5", charge_category="Credit", model=None, token_class=None, unit_class="credit"),
+    )
     found = spend.spend(ledger, scope())
     assert found.basis == "billed"
     assert found.total_usd == Decimal("3.100000000001")
@@ -108,8 +131,11 @@ def test_unknown_cost_stays_unknown(ledger: Ledger) -> None:
 
 def test_movers_compare_with_the_window_before_on_the_same_basis(ledger: Ledger) -> None:
     ledger.put("charges", charge(1, "30", system="a"), charge(1, "5"))
-    ledger.put("charges", {**charge(1, "20", system="a"), "charge_period_start": datetime(2026, 8, 5)},
-               {**charge(1, "7", system="gone"), "charge_period_start": datetime(2026, 8, 5)})
+    ledger.put(
+        "charges",
+        {**charge(1, "20", system="a"), "charge_period_start": datetime(2026, 8, 5)},
+        {**charge(1, "7", system="gone"), "charge_period_start": datetime(2026, 8, 5)},
+    )
     found = {row["system"]: row for row in spend.movers(ledger, scope(), spend.spend(ledger, scope()))}
     assert {name: row["change_usd"] for name, row in found.items()} == {"a": 10, "gone": -7, None: 5}
     assert found["a"]["change_share"] == 0.5
@@ -122,8 +148,11 @@ def test_charges_of_other_services_are_not_ai_spend(ledger: Ledger) -> None:
 
 
 def test_a_teams_charges_follow_the_register_of_the_day(ledger: Ledger) -> None:
-    ledger.put("systems", {"system_id": "a", "team": "Red", "valid_from": datetime(1970, 1, 1), "valid_to": datetime(2026, 9, 10)},
-               {"system_id": "a", "team": "Blue", "valid_from": datetime(2026, 9, 10)})
+    ledger.put(
+        "systems",
+        {"system_id": "a", "team": "Red", "valid_from": datetime(1970, 1, 1), "valid_to": datetime(2026, 9, 10)},
+        {"system_id": "a", "team": "Blue", "valid_from": datetime(2026, 9, 10)},
+    )
     ledger.put("charges", charge(1, "1", system="a"), charge(20, "2", system="a"))
     assert dict(spend.spend(ledger, scope()).by("team").rows()) == {"Blue": 2, "Red": 1}
 
@@ -132,7 +161,9 @@ def test_a_teams_charges_follow_the_register_of_the_day(ledger: Ledger) -> None:
 def test_a_percentile_from_bins_is_within_one_percent(ledger: Ledger, share: float) -> None:
     values = [float(value) for value in range(1, 2001)]
     bins = pl.Series(values).log(1.02).ceil().cast(pl.Int64).cast(pl.String).value_counts()
-    ledger.put("signal_day", *[{"day": datetime(2026, 9, 3), "signal": "latency_ms", "bin": row[0], "n": row[1]} for row in bins.iter_rows()])
+    ledger.put(
+        "signal_day", *[{"day": datetime(2026, 9, 3), "signal": "latency_ms", "bin": row[0], "n": row[1]} for row in bins.iter_rows()]
+    )
     assert histogram.percentile(ledger, scope(), "latency_ms", share) == pytest.approx(2000 * share, rel=0.011)
     assert histogram.percentile(ledger, scope(), "ttft_ms", share) is None
 
@@ -152,6 +183,13 @@ def test_doctor_names_what_is_missing(ledger: Ledger) -> None:
     ledger.put("charges", charge(1, "5", provider="anthropic", project="p-1", model=None, unit_class="other"))
     found = {check["id"]: check for check in coverage.checks(ledger)}
     assert [name for name, check in found.items() if not check["ok"]] == [
-        "usage", "unowned_calls", "unowned_charges", "unmapped", "unbilled", "untraced", "rollup"]
+        "usage",
+        "unowned_calls",
+        "unowned_charges",
+        "unmapped",
+        "unbilled",
+        "untraced",
+        "rollup",
+    ]
     assert "orphan" in found["unowned_calls"]["finding"]
     assert "$5.00" in found["unowned_charges"]["finding"]

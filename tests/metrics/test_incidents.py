@@ -39,8 +39,13 @@ def test_no_incident_with_a_live_feed_is_zero_with_an_upper_bound(ledger: Ledger
 
 def test_children_count_with_their_parent_and_an_incident_outside_the_window_not_at_all(ledger: Ledger) -> None:
     ledger.put_usage(1, requests=1_000_000)
-    ledger.put("incidents", incident(1), incident(2, parent_incident="INC-1"), incident(3, started_at=datetime(2026, 10, 1)),
-               incident(4, ai_attributed="no"))
+    ledger.put(
+        "incidents",
+        incident(1),
+        incident(2, parent_incident="INC-1"),
+        incident(3, started_at=datetime(2026, 10, 1)),
+        incident(4, ai_attributed="no"),
+    )
     assert incident_rate(ledger, scope()).numerator == 1
 
 
@@ -77,8 +82,11 @@ def test_open_incidents_are_censored_and_never_taken_as_short(ledger: Ledger) ->
     """The worked example of Kaplan and Meier: events 3, 5, 6, 8, 8, 12, 14, censored 7, 10, 15."""
     events, censored = (3, 5, 6, 8, 8, 12, 14), (7, 10, 15)
     end = datetime(2026, 10, 1)
-    ledger.put("incidents", *[finished(number, hours) for number, hours in enumerate(events)],
-               *[incident(20 + number, started_at=end - timedelta(hours=hours)) for number, hours in enumerate(censored)])
+    ledger.put(
+        "incidents",
+        *[finished(number, hours) for number, hours in enumerate(events)],
+        *[incident(20 + number, started_at=end - timedelta(hours=hours)) for number, hours in enumerate(censored)],
+    )
     found = time_to_mitigate(ledger, scope())
     assert (found.value, found.interval) == (8, (3, 14))
     assert "3 open" in found.note
@@ -99,6 +107,9 @@ def test_few_incidents_are_low_confidence_and_none_is_not_applicable(ledger: Led
 
 def test_what_happens_after_the_window_does_not_change_it(ledger: Ledger) -> None:
     """A month's KPI is what could be known at its end."""
-    ledger.put("incidents", *[finished(number, 2) for number in range(6)],
-               incident(9, started_at=datetime(2026, 9, 30, 20), mitigated_at=datetime(2026, 10, 2)))
+    ledger.put(
+        "incidents",
+        *[finished(number, 2) for number in range(6)],
+        incident(9, started_at=datetime(2026, 9, 30, 20), mitigated_at=datetime(2026, 10, 2)),
+    )
     assert "1 open" in time_to_mitigate(ledger, scope()).note

@@ -15,12 +15,28 @@ __all__ = ["ledger"]
 AT_LEAST, AT_MOST = Target(0.9, "at_least", 0.05), Target(10, "at_most", 2)
 
 
-@pytest.mark.parametrize(("value", "interval", "target", "expected"), [
-    (0.95, None, AT_LEAST, "on target"), (0.90, None, AT_LEAST, "on target"), (0.86, None, AT_LEAST, "at risk"), (0.84, None, AT_LEAST, "off target"),
-    (0.95, (0.91, 0.98), AT_LEAST, "on target"), (0.95, (0.88, 0.98), AT_LEAST, "at risk"), (0.88, (0.80, 0.92), AT_LEAST, "at risk"),
-    (0.80, (0.70, 0.89), AT_LEAST, "off target"), (8, None, AT_MOST, "on target"), (11, None, AT_MOST, "at risk"), (13, None, AT_MOST, "off target"),
-    (8, (5, 9), AT_MOST, "on target"), (8, (5, 11), AT_MOST, "at risk"), (12, (11, 14), AT_MOST, "off target")])
-def test_the_status_follows_value_interval_and_margin(value: float, interval: tuple[float, float] | None, target: Target, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "interval", "target", "expected"),
+    [
+        (0.95, None, AT_LEAST, "on target"),
+        (0.90, None, AT_LEAST, "on target"),
+        (0.86, None, AT_LEAST, "at risk"),
+        (0.84, None, AT_LEAST, "off target"),
+        (0.95, (0.91, 0.98), AT_LEAST, "on target"),
+        (0.95, (0.88, 0.98), AT_LEAST, "at risk"),
+        (0.88, (0.80, 0.92), AT_LEAST, "at risk"),
+        (0.80, (0.70, 0.89), AT_LEAST, "off target"),
+        (8, None, AT_MOST, "on target"),
+        (11, None, AT_MOST, "at risk"),
+        (13, None, AT_MOST, "off target"),
+        (8, (5, 9), AT_MOST, "on target"),
+        (8, (5, 11), AT_MOST, "at risk"),
+        (12, (11, 14), AT_MOST, "off target"),
+    ],
+)
+def test_the_status_follows_value_interval_and_margin(
+    value: float, interval: tuple[float, float] | None, target: Target, expected: str
+) -> None:
     assert status(Measurement(value, interval=interval), "OK", target, None) == expected
 
 
@@ -64,8 +80,14 @@ def test_a_target_is_read_as_it_held_at_the_end_of_the_window(ledger: Ledger) ->
 
 def test_a_systems_own_target_comes_before_the_companys(ledger: Ledger) -> None:
     ledger.put("targets", target(), target(scope="system=claims", target="100"))
-    assert [found and found.value for found in (target_of(ledger, "unit_cost", scope()), target_of(ledger, "unit_cost", scope(system="claims")),
-                                                target_of(ledger, "unit_cost", scope(system="other")))] == [42, 100, 42]
+    assert [
+        found and found.value
+        for found in (
+            target_of(ledger, "unit_cost", scope()),
+            target_of(ledger, "unit_cost", scope(system="claims")),
+            target_of(ledger, "unit_cost", scope(system="other")),
+        )
+    ] == [42, 100, 42]
 
 
 def test_an_empty_ledger_measures_nothing_and_says_what_would_fill_each_kpi(ledger: Ledger) -> None:
@@ -81,6 +103,7 @@ def test_a_kpi_that_fails_is_an_error_with_its_reason_and_no_miss(ledger: Ledger
 
     def broken(engine: object, about: object) -> Measurement:
         raise ValueError("no such thing")
+
     monkeypatch.setitem(kpi.__dict__, "measure", broken)
     result = evaluate(ledger, kpi, scope())
     assert (result.state, result.status, result.value) == ("ERROR", "not measured", None)
@@ -98,7 +121,29 @@ def test_the_json_document_has_the_contracts_names(ledger: Ledger) -> None:
     document = scorecard_json(scope(), scorecard(ledger, scope()))
     assert document.keys() == {"period", "scope", "kpis"}
     assert document["period"].keys() == {"start", "end", "as_of"}
-    names = {"metric_id", "metric_version", "scope", "window_start", "window_end", "as_of", "value", "unit", "numerator", "denominator", "n",
-             "interval_low", "interval_high", "interval_method", "coverage", "exclusions", "evidence", "target", "direction", "status", "state",
-             "freshness", "note"}
+    names = {
+        "metric_id",
+        "metric_version",
+        "scope",
+        "window_start",
+        "window_end",
+        "as_of",
+        "value",
+        "unit",
+        "numerator",
+        "denominator",
+        "n",
+        "interval_low",
+        "interval_high",
+        "interval_method",
+        "coverage",
+        "exclusions",
+        "evidence",
+        "target",
+        "direction",
+        "status",
+        "state",
+        "freshness",
+        "note",
+    }
     assert all(names <= record.keys() for record in document["kpis"])

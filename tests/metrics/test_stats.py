@@ -46,9 +46,16 @@ def labelled(both: int, human_alone: int, judge_alone: int, neither: int) -> tup
     return human, judge
 
 
-@pytest.mark.parametrize(("k", "n", "low", "high"), [
-    (9, 120, 0.039957, 0.136409), (3, 30, 0.034600, 0.256211), (27, 30, 0.743789, 0.965400), (0, 120, 0, 0.031019),
-    (10, 12, 0.5520, 0.9530)])
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [
+        (9, 120, 0.039957, 0.136409),
+        (3, 30, 0.034600, 0.256211),
+        (27, 30, 0.743789, 0.965400),
+        (0, 120, 0, 0.031019),
+        (10, 12, 0.5520, 0.9530),
+    ],
+)
 def test_wilson_gives_the_worked_intervals(k: int, n: int, low: float, high: float) -> None:
     assert ends(stats.wilson(k, n)) == close(low, high, digits=4 if n == 12 else 6)
 
@@ -147,8 +154,9 @@ def test_stratified_stays_a_rate_and_does_not_depend_on_the_order(drawn: list[tu
         assert_sound_rate(found.value, found.interval)
 
 
-@pytest.mark.parametrize(("counts", "value", "low", "high"), [
-    ((56, 70, 48, 80), 0.2, 0.052431, 0.333873), ((12, 400, 20, 400), -0.02, -0.048928, 0.007815)])
+@pytest.mark.parametrize(
+    ("counts", "value", "low", "high"), [((56, 70, 48, 80), 0.2, 0.052431, 0.333873), ((12, 400, 20, 400), -0.02, -0.048928, 0.007815)]
+)
 def test_newcombe_gives_the_worked_differences(counts: tuple[int, int, int, int], value: float, low: float, high: float) -> None:
     found = stats.newcombe(*counts)
     assert found is not None
@@ -207,7 +215,8 @@ def test_ppi_equals_the_textbook_formula_on_single_items() -> None:
     assert found is not None
     assert 0 < weight < 1
     assert (found.value, found.standard_error, found.judge_weight) == pytest.approx(
-        (weight * u.mean() + (y - weight * f).mean(), math.sqrt(variance), weight))
+        (weight * u.mean() + (y - weight * f).mean(), math.sqrt(variance), weight)
+    )
 
 
 @FEW
@@ -253,8 +262,10 @@ def test_a_perfect_judge_that_flags_nothing_proves_nothing() -> None:
     assert (found.value, found.interval) == (0, None)
 
 
-@pytest.mark.parametrize(("count", "exposure", "low", "high"), [
-    (0, 1, 0, 3.688879), (3, 1, 0.618672, 8.767273), (5, 1, 1.623486, 11.668332), (3, 2.5, 0.247469, 3.506909)])
+@pytest.mark.parametrize(
+    ("count", "exposure", "low", "high"),
+    [(0, 1, 0, 3.688879), (3, 1, 0.618672, 8.767273), (5, 1, 1.623486, 11.668332), (3, 2.5, 0.247469, 3.506909)],
+)
 def test_garwood_gives_the_worked_intervals(count: int, exposure: float, low: float, high: float) -> None:
     assert ends(stats.garwood(count, exposure)) == close(low, high)
 
@@ -406,8 +417,9 @@ def test_intervals_over_days_hold_the_rate_in_any_order(days: list[tuple[int, in
     if found is not None:
         assert_sound_rate(sum(hits) / sum(totals), found)
     other_hits, other_totals = [hit for hit, _ in others], [total for _, total in others]
-    assert (stats.rates_differ_by_day(hits, totals, other_hits, other_totals)
-            == stats.rates_differ_by_day(other_hits, other_totals, hits, totals))
+    assert stats.rates_differ_by_day(hits, totals, other_hits, other_totals) == stats.rates_differ_by_day(
+        other_hits, other_totals, hits, totals
+    )
 
 
 @FEW
@@ -459,8 +471,9 @@ def test_a_shift_turns_its_sign_with_the_order_and_moves_with_the_data(before: l
     assert moved.value == found.value + by
 
 
-@pytest.mark.parametrize(("before", "after", "n"), [
-    (0.05, 0.04, 6726), (0.05, 0.03, 1484), (0.05, 0.025, 882), (0.02, 0.01, 2254), (0.10, 0.08, 3205)])
+@pytest.mark.parametrize(
+    ("before", "after", "n"), [(0.05, 0.04, 6726), (0.05, 0.03, 1484), (0.05, 0.025, 882), (0.02, 0.01, 2254), (0.10, 0.08, 3205)]
+)
 def test_the_sample_per_period_is_the_worked_one(before: float, after: float, n: int) -> None:
     assert stats.n_per_period(before, after) == stats.n_per_period(after, before) == n
 

@@ -61,13 +61,26 @@ def _items(request: Request, call: Call) -> list[Item]:
     visible = call.visible_tokens() if request.traced else {}
     hidden = {name: n for name, n in tokens.items() if n and name not in visible}
     shown = {name: n for name, n in visible.items() if n}
-    cause = ("missing_traces" if not request.traced else "aborted_stream" if call.failure == "aborted" else "stream_without_usage")
+    cause = "missing_traces" if not request.traced else "aborted_stream" if call.failure == "aborted" else "stream_without_usage"
     parts = [(shown, "traced", 1)] if shown else []
     if hidden:
         parts.append((hidden, cause, 0 if shown else 1))
     project = SYSTEM[request.system_id].project
-    return [Item(call.provider, project, call.model.response_model, call.model.model, day_of(call.started_us), day_of(call.booked_us),
-                 {name: part.get(name, 0) for name in TOKEN_CLASSES}, reason, n, call.is_embedding) for part, reason, n in parts]
+    return [
+        Item(
+            call.provider,
+            project,
+            call.model.response_model,
+            call.model.model,
+            day_of(call.started_us),
+            day_of(call.booked_us),
+            {name: part.get(name, 0) for name in TOKEN_CLASSES},
+            reason,
+            n,
+            call.is_embedding,
+        )
+        for part, reason, n in parts
+    ]
 
 
 def _shadow_project() -> Iterable[Item]:
@@ -77,8 +90,16 @@ def _shadow_project() -> Iterable[Item]:
         if day.weekday() < 5:
             size = 1 + (day - SHADOW_FROM).days / 60
             tokens = {name: int(random.uniform(0.7, 1.3) * n * size) for name, n in SHADOW_TOKENS.items()}
-            yield Item("openai", SHADOW_PROJECT, *SHADOW_MODEL, day, day, {name: tokens.get(name, 0) for name in TOKEN_CLASSES},
-                       "unregistered_project", int(120 * size))
+            yield Item(
+                "openai",
+                SHADOW_PROJECT,
+                *SHADOW_MODEL,
+                day,
+                day,
+                {name: tokens.get(name, 0) for name in TOKEN_CLASSES},
+                "unregistered_project",
+                int(120 * size),
+            )
 
 
 def lines(billed: Sequence[Item]) -> list[Line]:
@@ -91,8 +112,14 @@ def lines(billed: Sequence[Item]) -> list[Line]:
             found.append(Line("openai", WEB_SEARCH_PROJECT, "web_search", day, searches, searches * WEB_SEARCH_USD))
     account = SYSTEM["document-intake"].project
     for last_day, credit in ((date(2026, 7, 31), None), (date(2026, 8, 31), Decimal("-6.00")), (LAST_DAY, None)):
-        usage = sum((item.billed_usd for item in billed if item.provider == "aws.bedrock"
-                     and (item.booked_on.year, item.booked_on.month) == (last_day.year, last_day.month)), Decimal(0))
+        usage = sum(
+            (
+                item.billed_usd
+                for item in billed
+                if item.provider == "aws.bedrock" and (item.booked_on.year, item.booked_on.month) == (last_day.year, last_day.month)
+            ),
+            Decimal(0),
+        )
         if credit is not None:
             found.append(Line("aws.bedrock", account, "credit", last_day, 1, credit))
         tax = ((usage + (credit or 0)) * Decimal("0.19")).quantize(CENT, ROUND_HALF_EVEN)

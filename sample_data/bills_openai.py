@@ -13,10 +13,29 @@ from sample_data.prices import MILLION, billed_rate
 LINE_ITEMS = {"uncached_input": "input", "cache_read": "cached input", "output": "output"}
 TIMES = ["start_time", "end_time", "start_time_iso", "end_time_iso"]
 COST = [*TIMES, "amount_value", "amount_currency", "line_item", "project_id", "organization_id", "organization_name"]
-USAGE = [*TIMES, "project_id", "num_model_requests", "user_id", "api_key_id", "model", "batch", "service_tier", "input_tokens",
-         "output_tokens", "input_cached_tokens", "input_uncached_tokens", "input_text_tokens", "output_text_tokens",
-         "input_cached_text_tokens", "input_audio_tokens", "input_cached_audio_tokens", "output_audio_tokens",
-         "input_image_tokens", "input_cached_image_tokens", "output_image_tokens"]
+USAGE = [
+    *TIMES,
+    "project_id",
+    "num_model_requests",
+    "user_id",
+    "api_key_id",
+    "model",
+    "batch",
+    "service_tier",
+    "input_tokens",
+    "output_tokens",
+    "input_cached_tokens",
+    "input_uncached_tokens",
+    "input_text_tokens",
+    "output_text_tokens",
+    "input_cached_text_tokens",
+    "input_audio_tokens",
+    "input_cached_audio_tokens",
+    "output_audio_tokens",
+    "input_image_tokens",
+    "input_cached_image_tokens",
+    "output_image_tokens",
+]
 ORGANIZATION = ["org-nordwind-synthetic", "Nordwind Insurance (synthetic)"]
 
 
@@ -29,8 +48,11 @@ def cost_csv(month: str, items: Iterable[Item], lines: Iterable[Line]) -> str:
                 amounts[key] += item.tokens[name] * billed_rate("openai", item.model, name, item.booked_on) / MILLION
     for line in lines:
         amounts[line.booked_on, line.project, "web search tool calls"] += line.amount_usd
-    rows = [[*_times(day), f"{amount:.16f}", "usd", line_item, project, *ORGANIZATION]
-            for (day, project, line_item), amount in sorted(amounts.items()) if f"{day:%Y-%m}" == month]
+    rows = [
+        [*_times(day), f"{amount:.16f}", "usd", line_item, project, *ORGANIZATION]
+        for (day, project, line_item), amount in sorted(amounts.items())
+        if f"{day:%Y-%m}" == month
+    ]
     return _csv(COST, rows)
 
 

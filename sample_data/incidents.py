@@ -6,8 +6,23 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-HEADER = ("incident_id", "title", "severity", "system_id", "started_at", "detected_at", "acknowledged_at", "mitigated_at", "resolved_at",
-          "status", "ai_attributed", "ai_cause", "parent_incident", "mitigated_source", "url")
+HEADER = (
+    "incident_id",
+    "title",
+    "severity",
+    "system_id",
+    "started_at",
+    "detected_at",
+    "acknowledged_at",
+    "mitigated_at",
+    "resolved_at",
+    "status",
+    "ai_attributed",
+    "ai_cause",
+    "parent_incident",
+    "mitigated_source",
+    "url",
+)
 
 
 @dataclass(frozen=True)
@@ -32,9 +47,23 @@ class Incident:
         mitigated = None if self.mitigated_after_h is None else at + timedelta(hours=self.mitigated_after_h)
         resolved = None if self.resolved_after_h is None else at + timedelta(hours=self.resolved_after_h)
         source = "native" if mitigated else "resolved_proxy" if resolved else ""
-        return (self.incident_id, self.title, self.severity, self.system_id, _text(at), _text(at + timedelta(minutes=6)),
-                _text(at + timedelta(minutes=15)), _text(mitigated), _text(resolved), "resolved" if resolved else "open",
-                self.ai_attributed, self.ai_cause, self.parent, source, "")
+        return (
+            self.incident_id,
+            self.title,
+            self.severity,
+            self.system_id,
+            _text(at),
+            _text(at + timedelta(minutes=6)),
+            _text(at + timedelta(minutes=15)),
+            _text(mitigated),
+            _text(resolved),
+            "resolved" if resolved else "open",
+            self.ai_attributed,
+            self.ai_cause,
+            self.parent,
+            source,
+            "",
+        )
 
 
 INCIDENTS = (
@@ -64,8 +93,12 @@ INCIDENTS = (
 def rates(months: Sequence[str], production_requests: int) -> dict[str, Any]:
     """AI incidents per million production requests; children belong to their parent."""
     count = {word: sum(1 for incident in _started(months) if incident.ai_attributed == word) for word in ("yes", "unknown")}
-    return {"value": count["yes"] * 1_000_000 / production_requests, "numerator": count["yes"], "denominator": production_requests,
-            "with_unknown_attribution": (count["yes"] + count["unknown"]) * 1_000_000 / production_requests}
+    return {
+        "value": count["yes"] * 1_000_000 / production_requests,
+        "numerator": count["yes"],
+        "denominator": production_requests,
+        "with_unknown_attribution": (count["yes"] + count["unknown"]) * 1_000_000 / production_requests,
+    }
 
 
 def time_to_mitigate(months: Sequence[str], as_of: datetime) -> dict[str, Any]:
@@ -82,9 +115,15 @@ def time_to_mitigate(months: Sequence[str], as_of: datetime) -> dict[str, Any]:
             events.append(float(after))
             proxies += incident.mitigated_after_h is None
     kaplan_meier = bool(censored) and len(events) + len(censored) >= 5
-    return {"value": _kaplan_meier_median(events, censored) if kaplan_meier else _median(events), "unit": "hours",
-            "method": "Kaplan-Meier" if kaplan_meier else "median", "n": len(events) + len(censored),
-            "durations_h": sorted(events), "censored_h": sorted(censored), "resolved_proxies": proxies}
+    return {
+        "value": _kaplan_meier_median(events, censored) if kaplan_meier else _median(events),
+        "unit": "hours",
+        "method": "Kaplan-Meier" if kaplan_meier else "median",
+        "n": len(events) + len(censored),
+        "durations_h": sorted(events),
+        "censored_h": sorted(censored),
+        "resolved_proxies": proxies,
+    }
 
 
 def _started(months: Sequence[str]) -> list[Incident]:

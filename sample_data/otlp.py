@@ -118,10 +118,15 @@ def _fill(target: Any, span: Span) -> None:
 
 
 def _json_line(resources: Iterable[Resource]) -> str:
-    document = {"resourceSpans": [
-        {"resource": {"attributes": _json_attributes(resource.attributes)},
-         "scopeSpans": [_json_scope(scope, spans) for scope, spans in _by_scope(resource.spans).items()]}
-        for resource in resources]}
+    document = {
+        "resourceSpans": [
+            {
+                "resource": {"attributes": _json_attributes(resource.attributes)},
+                "scopeSpans": [_json_scope(scope, spans) for scope, spans in _by_scope(resource.spans).items()],
+            }
+            for resource in resources
+        ]
+    }
     return json.dumps(document, separators=(",", ":"))
 
 
@@ -136,11 +141,18 @@ def _json_span(span: Span) -> dict[str, Any]:
     found: dict[str, Any] = {"traceId": span.trace_id.hex(), "spanId": span.span_id.hex()}
     if span.parent_id:
         found["parentSpanId"] = span.parent_id.hex()
-    found |= {"name": span.name, "kind": span.kind, "startTimeUnixNano": str(span.started_us * 1_000),
-              "endTimeUnixNano": str(span.ended_us * 1_000), "attributes": _json_attributes(span.attributes)}
+    found |= {
+        "name": span.name,
+        "kind": span.kind,
+        "startTimeUnixNano": str(span.started_us * 1_000),
+        "endTimeUnixNano": str(span.ended_us * 1_000),
+        "attributes": _json_attributes(span.attributes),
+    }
     if span.events:
-        found["events"] = [{"timeUnixNano": str(event.at_us * 1_000), "name": event.name,
-                            "attributes": _json_attributes(event.attributes)} for event in span.events]
+        found["events"] = [
+            {"timeUnixNano": str(event.at_us * 1_000), "name": event.name, "attributes": _json_attributes(event.attributes)}
+            for event in span.events
+        ]
     status = {"code": span.status} if span.status != UNSET else {}
     return found | {"status": status | ({"message": span.message} if span.message else {}), "flags": span.flags}
 

@@ -21,8 +21,8 @@ _LIST = {
     ("aws.bedrock", "nova-lite"): ("0.06", "0.015", None, None, "0.24"),
 }
 LIST: dict[tuple[str, str], dict[str, Decimal]] = {
-    key: {name: Decimal(text) for name, text in zip(TOKEN_CLASSES, texts, strict=True) if text is not None}
-    for key, texts in _LIST.items()}
+    key: {name: Decimal(text) for name, text in zip(TOKEN_CLASSES, texts, strict=True) if text is not None} for key, texts in _LIST.items()
+}
 WEB_SEARCH_USD = Decimal("0.01")
 
 CONTRACT_MODEL = ("openai", "gpt-4o")
@@ -68,11 +68,38 @@ def contract_csv() -> str:
     """The contract as a price file: rows of the price book."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["provider", "model", "region_scope", "service_tier", "min_context_tokens", "token_class",
-                     "usd_per_million", "kind", "valid_from", "valid_to", "recorded_at", "source"])
+    writer.writerow(
+        [
+            "provider",
+            "model",
+            "region_scope",
+            "service_tier",
+            "min_context_tokens",
+            "token_class",
+            "usd_per_million",
+            "kind",
+            "valid_from",
+            "valid_to",
+            "recorded_at",
+            "source",
+        ]
+    )
     provider, model = CONTRACT_MODEL
     for token_class in LIST[CONTRACT_MODEL]:
-        writer.writerow([provider, model, "any", "standard", 0, token_class,
-                         book_rate(provider, model, token_class, CONTRACT_FROM).normalize(), "contract",
-                         CONTRACT_FROM.isoformat(), "", "2026-07-20T00:00:00Z", "Nordwind order form 2026-17 (synthetic)"])
+        writer.writerow(
+            [
+                provider,
+                model,
+                "any",
+                "standard",
+                0,
+                token_class,
+                book_rate(provider, model, token_class, CONTRACT_FROM).normalize(),
+                "contract",
+                CONTRACT_FROM.isoformat(),
+                "",
+                "2026-07-20T00:00:00Z",
+                "Nordwind order form 2026-17 (synthetic)",
+            ]
+        )
     return text.getvalue()

@@ -20,22 +20,42 @@ FAILURES = {
 
 def spans(request: Request, ids: Random) -> list[Span]:
     agent_id = ids.randbytes(8)
-    found = [_call(request, step, agent_id, ids.randbytes(8)) if isinstance(step, Call)
-             else _tool(request, step, agent_id, ids.randbytes(8))
-             for step in request.steps if isinstance(step, Call | ToolRun)]
+    found = [
+        _call(request, step, agent_id, ids.randbytes(8)) if isinstance(step, Call) else _tool(request, step, agent_id, ids.randbytes(8))
+        for step in request.steps
+        if isinstance(step, Call | ToolRun)
+    ]
     failed = request.calls[-1].failure is not None
     attributes: Attributes = {
-        "gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": AGENT,
-        "gen_ai.conversation.id": request.conversation, "user.id": request.user,
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.agent.name": AGENT,
+        "gen_ai.conversation.id": request.conversation,
+        "user.id": request.user,
     }
-    return [*found, Span(APP, request.trace_id, agent_id, b"", f"invoke_agent {AGENT}", INTERNAL, request.started_us,
-                         request.ended_us, attributes, ERROR if failed else UNSET)]
+    return [
+        *found,
+        Span(
+            APP,
+            request.trace_id,
+            agent_id,
+            b"",
+            f"invoke_agent {AGENT}",
+            INTERNAL,
+            request.started_us,
+            request.ended_us,
+            attributes,
+            ERROR if failed else UNSET,
+        ),
+    ]
 
 
 def _call(request: Request, call: Call, parent: bytes, span_id: bytes) -> Span:
     attributes: Attributes = {
-        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": call.model.request_model,
-        "server.address": "api.openai.com", "gen_ai.request.temperature": 0.2,
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": call.model.request_model,
+        "server.address": "api.openai.com",
+        "gen_ai.request.temperature": 0.2,
     }
     if call.stream:
         attributes["gen_ai.request.stream"] = True
@@ -44,8 +64,19 @@ def _call(request: Request, call: Call, parent: bytes, span_id: bytes) -> Span:
     message = ""
     if call.failure is not None:
         attributes["error.type"], message = FAILURES[call.failure]
-    return Span(LIBRARY, request.trace_id, span_id, parent, f"chat {call.model.request_model}", CLIENT, call.started_us,
-                call.ended_us, attributes, ERROR if call.failure else UNSET, message)
+    return Span(
+        LIBRARY,
+        request.trace_id,
+        span_id,
+        parent,
+        f"chat {call.model.request_model}",
+        CLIENT,
+        call.started_us,
+        call.ended_us,
+        attributes,
+        ERROR if call.failure else UNSET,
+        message,
+    )
 
 
 def _response(call: Call) -> Attributes:
@@ -66,9 +97,23 @@ def _response(call: Call) -> Attributes:
 
 
 def _tool(request: Request, tool: ToolRun, parent: bytes, span_id: bytes) -> Span:
-    attributes: Attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool.name,
-                              "gen_ai.tool.call.id": tool.call_id, "gen_ai.tool.type": "function"}
+    attributes: Attributes = {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": tool.name,
+        "gen_ai.tool.call.id": tool.call_id,
+        "gen_ai.tool.type": "function",
+    }
     if tool.failed:
         attributes["error.type"] = "TimeoutError"
-    return Span(APP, request.trace_id, span_id, parent, f"execute_tool {tool.name}", INTERNAL, tool.started_us,
-                tool.started_us + tool.duration_us, attributes, ERROR if tool.failed else UNSET)
+    return Span(
+        APP,
+        request.trace_id,
+        span_id,
+        parent,
+        f"execute_tool {tool.name}",
+        INTERNAL,
+        tool.started_us,
+        tool.started_us + tool.duration_us,
+        attributes,
+        ERROR if tool.failed else UNSET,
+    )

@@ -39,7 +39,7 @@ def trace_file(system: System, month: str, requests: Sequence[Request]) -> tuple
     for environment in ENVIRONMENTS:
         traced = [request for request in requests if request.environment == environment and request.traced]
         for first in range(0, len(traced), REQUESTS_PER_BATCH):
-            batch = traced[first:first + REQUESTS_PER_BATCH]
+            batch = traced[first : first + REQUESTS_PER_BATCH]
             spans = [span for request in batch for span in EMITTERS[system.system_id](request, ids)]
             batches.append(Resource(_resource(system, environment), spans))
     suffix, write = FORMS[system.system_id]
@@ -50,7 +50,10 @@ def _resource(system: System, environment: str) -> Attributes:
     instance = UUID(bytes=Random(f"{SEED}/instance/{system.system_id}/{environment}").randbytes(16))
     node = system.system_id == "policy-search"
     return {
-        "telemetry.sdk.language": "nodejs" if node else "python", "telemetry.sdk.name": "opentelemetry",
-        "telemetry.sdk.version": "2.12.0" if node else "1.45.2", "service.instance.id": str(instance),
-        "service.name": system.service_name, "deployment.environment.name": environment,
+        "telemetry.sdk.language": "nodejs" if node else "python",
+        "telemetry.sdk.name": "opentelemetry",
+        "telemetry.sdk.version": "2.12.0" if node else "1.45.2",
+        "service.instance.id": str(instance),
+        "service.name": system.service_name,
+        "deployment.environment.name": environment,
     }

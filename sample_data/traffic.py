@@ -78,9 +78,18 @@ class Traffic:
         steps = self._steps(names, start, prompt, retries is not None)
         end = max(_end(step) for step in steps) + _ticks(random.uniform(800, 4_000))
         return Request(
-            system.system_id, environment, random.randbytes(16), start, end, tuple(steps), conversation, user,
+            system.system_id,
+            environment,
+            random.randbytes(16),
+            start,
+            end,
+            tuple(steps),
+            conversation,
+            user,
             random.choice(system.tenants) if system.tenants else None,
-            prompt.version if prompt else None, traced=(system.system_id, at.date()) not in MISSING_TRACES)
+            prompt.version if prompt else None,
+            traced=(system.system_id, at.date()) not in MISSING_TRACES,
+        )
 
     def _event(self, kind: str, at: datetime) -> Event | None:
         return next((event for event in self.events if event.kind == kind and event.start <= at < event.end), None)
@@ -135,8 +144,20 @@ class Traffic:
         ttft, duration = self._times(model, usage, failure)
         finish = TOOL_STOP[system.provider] if calls_tool else STOP[system.provider]
         prefix = "msg_" if system.provider == "anthropic" else "chatcmpl-"
-        return Call(name, system.provider, model, start, duration, usage, sent, f"{prefix}{random.getrandbits(40):010x}", finish,
-                    failure, stream, ttft if stream and failure in (None, "aborted") else None)
+        return Call(
+            name,
+            system.provider,
+            model,
+            start,
+            duration,
+            usage,
+            sent,
+            f"{prefix}{random.getrandbits(40):010x}",
+            finish,
+            failure,
+            stream,
+            ttft if stream and failure in (None, "aborted") else None,
+        )
 
     def _failure(self, at: datetime, stream: bool) -> str | None:
         random = self.random
@@ -182,8 +203,14 @@ class Traffic:
 
 def _shortened(usage: Usage, share: float) -> Usage:
     """A stream that broke: the whole input, a part of the output."""
-    return Usage(usage.uncached_input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, max(int(usage.output * share), 1),
-                 int(usage.reasoning * share))
+    return Usage(
+        usage.uncached_input,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        max(int(usage.output * share), 1),
+        int(usage.reasoning * share),
+    )
 
 
 def _end(step: Step) -> int:

@@ -31,18 +31,34 @@ DEFINITIONS = {
     "allocated_usd": "billed cost of the project, workspace or account of the system, tax and credit included",
     "planted": "billed_usd = bridge.priced_traces + the planted amounts of the same provider and month",
 }
-AS_OF = {"2026-07": datetime(2026, 8, 1, tzinfo=UTC), "2026-08": datetime(2026, 9, 1, tzinfo=UTC),
-         "2026-09": datetime(2026, 10, 1, tzinfo=UTC), "2026-Q3": datetime(2026, 10, 1, tzinfo=UTC)}
+AS_OF = {
+    "2026-07": datetime(2026, 8, 1, tzinfo=UTC),
+    "2026-08": datetime(2026, 9, 1, tzinfo=UTC),
+    "2026-09": datetime(2026, 10, 1, tzinfo=UTC),
+    "2026-Q3": datetime(2026, 10, 1, tzinfo=UTC),
+}
 
 
 def truth(requests: Sequence[Request], items: Sequence[Item], lines: Sequence[Line], spans: int) -> dict[str, Any]:
     cells = tallies(requests)
     months = {month: _month(month, cells, requests, items, lines) for month in MONTHS}
     return {
-        "label": LABEL, "seed": SEED, "marker": MARKER, "period": {"start": "2026-07-01", "end": "2026-10-01"}, "spans": spans,
+        "label": LABEL,
+        "seed": SEED,
+        "marker": MARKER,
+        "period": {"start": "2026-07-01", "end": "2026-10-01"},
+        "spans": spans,
         "definitions": DEFINITIONS,
-        "systems": {system.system_id: {"service_name": system.service_name, "team": system.team, "tier": system.tier,
-                                       "provider": system.provider, "project": system.project} for system in SYSTEMS},
+        "systems": {
+            system.system_id: {
+                "service_name": system.service_name,
+                "team": system.team,
+                "tier": system.tier,
+                "provider": system.provider,
+                "project": system.project,
+            }
+            for system in SYSTEMS
+        },
         "unregistered_project": SHADOW_PROJECT,
         "months": months,
         "quarter": {"company": _both(cells, MONTHS), "kpis": _kpis("2026-Q3", MONTHS, cells, months)},
@@ -59,7 +75,8 @@ def _month(month: str, cells: Cells, requests: Sequence[Request], items: Sequenc
     providers = {name: provider_month(name, month, items, lines) for name in PROVIDERS}
     found: dict[str, Any] = {
         "systems": {system.system_id: _both(cells, [month], system.system_id) for system in SYSTEMS},
-        "company": _both(cells, [month]), "providers": providers,
+        "company": _both(cells, [month]),
+        "providers": providers,
     }
     for system in SYSTEMS:
         block = found["systems"][system.system_id]
@@ -93,8 +110,12 @@ def _events(requests: Sequence[Request]) -> dict[str, Any]:
     errors, retries = EVENTS
     return {
         "error_burst": {"system": errors.system_id, "start": errors.start.isoformat(), "end": errors.end.isoformat()},
-        "retry_storm": {"system": retries.system_id, "start": retries.start.isoformat(), "end": retries.end.isoformat(),
-                        **_storm_cost(requests, retries.system_id, retries.start.date())},
+        "retry_storm": {
+            "system": retries.system_id,
+            "start": retries.start.isoformat(),
+            "end": retries.end.isoformat(),
+            **_storm_cost(requests, retries.system_id, retries.start.date()),
+        },
         "missing_traces": [{"system": system, "day": day.isoformat()} for system, day in sorted(MISSING_TRACES)],
         "drift": _drift(requests),
     }
@@ -118,5 +139,10 @@ def _drift(requests: Sequence[Request]) -> dict[str, Any]:
         if request.system_id == "claims-copilot" and request.environment == "production" and request.traced:
             known = [call.usage.output for call in request.calls if call.failure is None]
             outputs.setdefault(str(request.prompt_version), []).extend(known)
-    return {"system": "claims-copilot", "signal": "output_tokens", "prompt_version": "v8", "since": "2026-09-10",
-            "median_by_prompt_version": {version: median(values) for version, values in sorted(outputs.items())}}
+    return {
+        "system": "claims-copilot",
+        "signal": "output_tokens",
+        "prompt_version": "v8",
+        "since": "2026-09-10",
+        "median_by_prompt_version": {version: median(values) for version, values in sorted(outputs.items())},
+    }

@@ -32,11 +32,15 @@ def provider_month(provider: str, month: str, items: Sequence[Item], lines: Sequ
         projects[line.project] += line.amount_usd
     billed = plain(sum(projects.values(), Decimal(0)))
     return {
-        "billed_usd": billed, "effective_usd": billed, "tokens": _tokens(booked),
+        "billed_usd": billed,
+        "effective_usd": billed,
+        "tokens": _tokens(booked),
         "usage_report_tokens": _tokens(item for item in booked if not item.is_embedding),
         "by_project_usd": {name: plain(amount) for name, amount in sorted(projects.items())},
-        "by_model": {model: {"billed_usd": plain(models[model]), "tokens": _tokens(item for item in booked if item.model == model)}
-                     for model in sorted(models)},
+        "by_model": {
+            model: {"billed_usd": plain(models[model]), "tokens": _tokens(item for item in booked if item.model == model)}
+            for model in sorted(models)
+        },
         "bridge": {name: plain(amount) for name, amount in _bridge(provider, month, items, lines).items()},
     }
 
@@ -84,8 +88,14 @@ def planted(months: Sequence[str], items: Sequence[Item], lines: Sequence[Line])
 
     for item in items:
         provider, started, booked = item.provider, f"{item.started_on:%Y-%m}", f"{item.booked_on:%Y-%m}"
-        add("undisclosed_discount", provider, booked, "unexplained", "Anthropic bills 8 % less from 1 September; no price file says so",
-            item.billed_usd - _book(item, item.booked_on))
+        add(
+            "undisclosed_discount",
+            provider,
+            booked,
+            "unexplained",
+            "Anthropic bills 8 % less from 1 September; no price file says so",
+            item.billed_usd - _book(item, item.booked_on),
+        )
         if item.cause != "traced":
             name, what = UNTRACED[item.cause]
             add(name, provider, booked, "untraced_usage", what, _book(item, item.booked_on), item.requests)
@@ -93,10 +103,23 @@ def planted(months: Sequence[str], items: Sequence[Item], lines: Sequence[Line])
         one_hour = item.tokens["cache_write_1h"]
         if one_hour:
             extra = list_rate(provider, item.model, "cache_write_1h") - list_rate(provider, item.model, "cache_write_5m")
-            add("cache_write_1h", provider, started, "price_effects", "Cache writes of one hour cost more than those of five minutes",
-                one_hour * extra / MILLION, 1)
-        add("contract", provider, started, "price_effects", "OpenAI contract of -10 % on gpt-4o from 1 August, in prices.csv",
-            _book(item, item.started_on) - list_cost(provider, item.model, item.tokens))
+            add(
+                "cache_write_1h",
+                provider,
+                started,
+                "price_effects",
+                "Cache writes of one hour cost more than those of five minutes",
+                one_hour * extra / MILLION,
+                1,
+            )
+        add(
+            "contract",
+            provider,
+            started,
+            "price_effects",
+            "OpenAI contract of -10 % on gpt-4o from 1 August, in prices.csv",
+            _book(item, item.started_on) - list_cost(provider, item.model, item.tokens),
+        )
         if item.booked_on != item.started_on:
             what = "Calls around midnight UTC are billed on the next day; the amount is what moved into the month less what moved out of it"
             add("midnight", provider, started, "untraced_usage", what, Decimal(0), item.requests)
@@ -104,11 +127,23 @@ def planted(months: Sequence[str], items: Sequence[Item], lines: Sequence[Line])
                 add("midnight", provider, started, "untraced_usage", what, -_book(item, item.started_on))
                 add("midnight", provider, booked, "untraced_usage", what, _book(item, item.booked_on))
     for line in lines:
-        names = {"web_search": ("web_search", "non_token", "Web search tool calls of Policy Search"),
-                 "tax": ("aws_tax", "tax_credit", "Tax"), "credit": ("aws_credit", "tax_credit", "Promotional credit")}
+        names = {
+            "web_search": ("web_search", "non_token", "Web search tool calls of Policy Search"),
+            "tax": ("aws_tax", "tax_credit", "Tax"),
+            "credit": ("aws_credit", "tax_credit", "Promotional credit"),
+        }
         name, term, what = names[line.kind]
         add(name, line.provider, f"{line.booked_on:%Y-%m}", term, what, line.amount_usd, line.quantity if name == "web_search" else 0)
-    return [{"name": name, "provider": provider, "month": month, "amount_usd": plain(amount), "term": term, "what": what,
-             "calls": calls[name, provider, month]}
-            for (name, provider, month, term, what), amount in sorted(found.items())
-            if month in months and (amount or calls[name, provider, month])]
+    return [
+        {
+            "name": name,
+            "provider": provider,
+            "month": month,
+            "amount_usd": plain(amount),
+            "term": term,
+            "what": what,
+            "calls": calls[name, provider, month],
+        }
+        for (name, provider, month, term, what), amount in sorted(found.items())
+        if month in months and (amount or calls[name, provider, month])
+    ]

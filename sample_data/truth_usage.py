@@ -9,8 +9,18 @@ from typing import Any
 from sample_data.calls import Call, Request, day_of, month_of
 from sample_data.prices import TOKEN_CLASSES, book_cost, list_cost
 
-COUNTS = ("requests", "calls", "failed_calls", "unknown_tokens_calls", "partial_tokens_calls", "embedding_calls", "embedding_tokens",
-          "reasoning_tokens", "chat_input_tokens", "chat_cache_read_tokens")
+COUNTS = (
+    "requests",
+    "calls",
+    "failed_calls",
+    "unknown_tokens_calls",
+    "partial_tokens_calls",
+    "embedding_calls",
+    "embedding_tokens",
+    "reasoning_tokens",
+    "chat_input_tokens",
+    "chat_cache_read_tokens",
+)
 COSTS = ("list_cost_usd", "priced_traces_usd", "book_cost_usd")
 
 
@@ -27,8 +37,11 @@ class Tally:
             self.costs[name] += amount
 
     def published(self) -> dict[str, Any]:
-        return ({name: self.counts[name] for name in COUNTS} | {"tokens": {name: self.counts[name] for name in TOKEN_CLASSES}}
-                | {name: plain(self.costs[name]) for name in COSTS})
+        return (
+            {name: self.counts[name] for name in COUNTS}
+            | {"tokens": {name: self.counts[name] for name in TOKEN_CLASSES}}
+            | {name: plain(self.costs[name]) for name in COSTS}
+        )
 
 
 Cells = Mapping[tuple[str, str, str], Tally]

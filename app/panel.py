@@ -11,6 +11,8 @@ from app.theme import Mode
 
 ROW_PX = 30
 CONFIG = {"displayModeBar": False, "scrollZoom": False}
+DAYS, WEEKLY, ROWS = "chart", "weekly", "rows"
+SHOWN_AS = {DAYS: ":material/bar_chart:", WEEKLY: ":material/show_chart: weekly mean", ROWS: ":material/table_rows:"}
 
 
 def mode() -> Mode:
@@ -18,31 +20,47 @@ def mode() -> Mode:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def chart(finding: str, figure: go.Figure, rows: pl.DataFrame, key: str, note: str = "", has_switch: bool = True) -> None:
-    """A bordered card with a figure; `finding` is its title and what a screen reader says instead of the picture."""
+def chart(
+    finding: str,
+    figure: go.Figure,
+    rows: pl.DataFrame,
+    key: str,
+    note: str = "",
+    has_switch: bool = True,
+    weekly: go.Figure | None = None,
+) -> None:
+    """A bordered card with a figure; `finding` is its title and what a screen reader says instead of the picture.
+
+    The switch shows the rows instead, or `weekly`, the same figure as weekly means.
+    """
+    figures = {DAYS: figure} if weekly is None else {DAYS: figure, WEEKLY: weekly}
     with st.container(border=True, height="stretch", key=f"{key}_card", gap="xsmall"):
-        shown = ":material/bar_chart:"
+        shown = DAYS
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**{escape(finding)}**", width="stretch")
             if has_switch:
-                shown = (
-                    st.segmented_control(
-                        "Show as",
-                        [":material/bar_chart:", ":material/table_rows:"],
-                        default=shown,
-                        required=True,
-                        key=f"{key}_as",
-                        label_visibility="collapsed",
-                    )
-                    or shown
-                )
+                shown = _switch([*figures, ROWS], key)
             _download(rows, key)
-        if shown == ":material/bar_chart:":
-            st.plotly_chart(figure, theme=None, config=CONFIG, key=key, alt=finding)
+        if shown in figures:
+            st.plotly_chart(figures[shown], theme=None, config=CONFIG, key=f"{key}_{shown}", alt=finding)
         else:
             st.dataframe(rows, hide_index=True, height=int(figure.layout.height), placeholder="—", key=f"{key}_rows", alt=finding)
         if note:
             st.caption(escape(note))
+
+
+def _switch(options: list[str], key: str) -> str:
+    chosen = st.segmented_control(
+        "Show as",
+        options,
+        default=options[0],
+        required=True,
+        format_func=SHOWN_AS.__getitem__,
+        key=f"{key}_as",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return str(chosen or options[0])
 
 
 def table(finding: str, rows: pl.DataFrame, key: str, columns: Mapping[str, Any], most: int = 12, note: str = "") -> None:

@@ -1,7 +1,9 @@
 """One KPI: its value and interval against the target, its course, its systems, and the rows that it rests on."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -14,11 +16,12 @@ from app.session import CachedEngine
 from app.views import start
 from metrics import filters, scorecard
 from metrics.filters import Period, Scope
-from metrics.kpi import Kpi, KpiResult, kpis
+from metrics.kpi import Kpi, KpiResult, Status, kpis
 
 TREND = {"week": 13, "month": 12}
 MOST_ROWS = 200
 UNNAMED = "Unattributed"
+WORST_FIRST: tuple[Status, ...] = ("off target", "at risk", "on target")
 
 RELEASES = """
 select r.release_id as name, r.released_at as at, r.system_id as system from releases r
@@ -94,14 +97,17 @@ def _trend(engine: CachedEngine, kpi: Kpi, scope: Scope, result: KpiResult) -> N
     by = {"week": "Weekly", "month": "Monthly"}[kpi.trend_by]
     words = rows.change(result)
     chart(
-        f"{kpi.title} {words} against {quantities.days(scope.period.previous().start, scope.period.previous().end)}"
-        if words
-        else kpi.title,
+        _finding(kpi, words, scope.period.previous()),
         figure,
         course,
         f"trend_{kpi.id}",
         f"{by} values; the band is the 95 % interval where there is one.",
     )
+
+
+def _finding(kpi: Kpi, words: str, before: Period) -> str:
+    joined = f"{kpi.title}: {words}" if words.startswith("no ") else f"{kpi.title} {words}"
+    return f"{joined} against {quantities.days(before.start, before.end)}" if words else kpi.title
 
 
 def _windows(engine: CachedEngine, kpi: Kpi, period: Period) -> list[Period]:
@@ -166,9 +172,9 @@ def _systems(engine: CachedEngine, kpi: Kpi, result: KpiResult, systems: dict[st
         },
     )
     ordered = course.sort("value", descending=kpi.better == "lower", nulls_last=True)
-    measured = [r for r in systems.values() if r.status not in ("not measured", "none")]
-    off = sum(r.status == "off target" for r in measured)
-    finding = f"{off} of {len(measured)} systems miss the target" if off else "No system misses the target" if measured else "By system"
+    found = Counter(r.status for r in systems.values() if r.status not in ("not measured", "none"))
+    worst = next((status for status in WORST_FIRST if found[status]), None)
+    finding = f"{found[worst]} of {found.total()} systems {worst}" if worst else "By system"
     target = result.target if isinstance(result.target, float) else None
     figure = kpi_charts.kpi_by_system(
         ordered,
@@ -196,10 +202,12 @@ def _evidence(engine: CachedEngine, result: KpiResult) -> None:
     )
 
 
-def _column(name: str, kind: pl.DataType) -> object:
-    title = name.removesuffix("_usd").replace("_", " ").capitalize()
+def _column(name: str, kind: pl.DataType) -> Any:
+    title = name.removesuffix("_usd").removesuffix("_at").replace("_", " ").capitalize()
     if kind == pl.Datetime:
-        return st.column_config.DatetimeColumn(f"{title}, UTC", format="D MMM YYYY HH:mm")
+        return st.column_config.DatetimeColumn(f"{title}, UTC", format="D MMM YYYY HH:mm", width=130)
     if name.endswith("_usd"):
-        return st.column_config.NumberColumn(f"{title}, $", format="%.6f")
-    return st.column_config.NumberColumn(title, format="localized") if kind.is_numeric() else st.column_config.TextColumn(title)
+        return st.column_config.NumberColumn(f"{title}, $", format="%.6f", width=100)
+    if kind.is_numeric():
+        return st.column_config.NumberColumn(title, format="localized", width=80)
+    return st.column_config.TextColumn(title)

@@ -16,6 +16,7 @@ from metrics.spend import Spend
 from metrics.usage import Usage
 
 UNOWNED = "Unattributed"
+NO_MODEL = "Tax, credits, other"
 BASIS = {"billed": "billed cost in USD", "traced": "traced calls at list price in USD: no bill tells this part"}
 
 
@@ -97,37 +98,39 @@ def _metrics(engine: CachedEngine, scope: Scope, now: Spend, used: Usage) -> Non
 
 def _daily(engine: CachedEngine, scope: Scope, now: Spend) -> None:
     days = now.by_day()
-    shares = now.by("provider").filter(pl.col("cost_usd") > 0)
+    shares = days.group_by("provider").agg(pl.col("cost_usd").sum()).filter(pl.col("cost_usd") > 0).sort("cost_usd", descending=True)
+    used = shares["cost_usd"].sum()
     names = [theme.provider(name).name for name in shares["provider"]]
-    first = float(shares["cost_usd"][0] / now.total_usd) if shares.height and now.total_usd else 0
-    finding = f"{names[0]} carries {quantities.percent(first)} of the cost" if names else "Cost by day"
-    with st.container(key="daily_switch"):
-        weekly = st.toggle(
-            "Weekly mean", key="weekly", bind="query-params", help="The mean of the seven days up to each day: hides the weekly cycle"
-        )
-    figure = charts.daily_spend(days, mode(), is_weekly_mean=weekly, height=300)
+    first = float(shares["cost_usd"][0] / used) if names else 0
+    finding = f"{names[0]} carries {quantities.percent(first)} of the usage cost" if names else "Cost by day"
     note = "One colour per provider; shades are its models, largest strongest."
-    chart(finding, figure, days, "daily", note + (" Tax and credits are not drawn." if now.other_usd else ""))
+    chart(
+        finding,
+        charts.daily_spend(days, mode(), height=300),
+        days,
+        "daily",
+        note + (" Tax and credits are not drawn." if now.other_usd else ""),
+        weekly=charts.daily_spend(days, mode(), is_weekly_mean=True, height=300),
+    )
 
 
 def _models(now: Spend) -> None:
-    found = now.lines.group_by("model", "provider").agg(pl.col("cost_usd").sum()).sort("cost_usd", descending=True)
+    found = now.by("model")
     total = float(now.total_usd or 0)
     shown = found.select(
-        model=pl.col("model").fill_null("tax, credits and other"),
-        provider=pl.col("provider").map_elements(lambda name: theme.provider(name).name, pl.String),
+        model=pl.col("model").fill_null(NO_MODEL),
         cost_usd=pl.col("cost_usd").cast(pl.Float64),
-        share=pl.col("cost_usd").cast(pl.Float64) / total if total else None,
+        share=pl.col("cost_usd").cast(pl.Float64) * 100 / total if total else None,
     )
-    first = shown["model"][0]
+    first = found["model"].drop_nulls()[0] if found["model"].drop_nulls().len() else NO_MODEL
     table(
         f"{first} is the largest of {found['model'].drop_nulls().n_unique()} models",
         shown,
         "models",
         {
-            "model": st.column_config.TextColumn("Model", width=130),
-            "cost_usd": st.column_config.NumberColumn("Cost, $", format="%,.2f", width=80),
-            "share": st.column_config.ProgressColumn("Share", format="percent", min_value=0, max_value=1, color="gray", width=100),
+            "model": st.column_config.TextColumn("Model", width=160),
+            "cost_usd": st.column_config.NumberColumn("Cost, $", format="%,.2f", width=76),
+            "share": st.column_config.ProgressColumn("Share", format="%.1f %%", min_value=0, max_value=100, color="gray", width=90),
         },
         most=11,
     )
@@ -142,7 +145,7 @@ def _movers(engine: CachedEngine, scope: Scope, now: Spend) -> None:
                 "system": UNOWNED if row["system"] is None else names.get(row["system"], row["system"]),
                 "team": row["team"],
                 "cost_usd": _float(row["cost_usd"]),
-                "share": row["share"],
+                "share": _percent(row["share"]),
                 "change_usd": _float(row["change_usd"]),
                 "change": _percent(row["change_share"]),
                 "days": row["days"],
@@ -171,7 +174,9 @@ def _movers(engine: CachedEngine, scope: Scope, now: Spend) -> None:
             "system": st.column_config.TextColumn("System", width=170),
             "team": st.column_config.TextColumn("Team", width=110),
             "cost_usd": st.column_config.NumberColumn("Cost, $", format="%,.2f", width=90),
-            "share": st.column_config.ProgressColumn("Share of cost", format="percent", min_value=0, max_value=1, color="gray", width=130),
+            "share": st.column_config.ProgressColumn(
+                "Share of cost", format="%.1f %%", min_value=0, max_value=100, color="gray", width=130
+            ),
             "change_usd": st.column_config.NumberColumn("Change, $", format="%+,.2f", width=90),
             "change": st.column_config.NumberColumn("Change, %", format="%+.1f", width=90),
             "days": st.column_config.BarChartColumn("Last 28 days", color="gray", width=150),

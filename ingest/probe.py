@@ -4,10 +4,12 @@ import csv
 import gzip
 import io
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingest.errors import SourceError
@@ -16,12 +18,15 @@ HEAD_BYTES = 65536
 # The largest JSON document that is read whole; longer ones come as JSON lines from every known exporter.
 MAX_JSON_BYTES = 512 * 1024 * 1024
 
-Form = Literal["csv", "parquet", "json", "jsonl", "yaml", "other"]
+Form = Literal["csv", "parquet", "json", "jsonl", "yaml", "markdown", "other"]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One file as detection sees it. `columns` is a CSV header or a Parquet schema, `json` the document or first line."""
+    """One file as detection sees it. `columns` is a CSV header or a Parquet schema, `json` the document or first line.
+
+    The fields of a struct in Parquet are columns, too: `service.description`.
+    """
 
     path: Path
     head: bytes
@@ -29,6 +34,7 @@ class Probe:
     columns: tuple[str, ...] = ()
     delimiter: str = ","
     json: Any = field(default=None, repr=False)
+    name: str = ""  # what the file is called where it came from; `path` may be a copy
 
     @property
     def is_gzip(self) -> bool:
@@ -52,8 +58,12 @@ def read_bytes(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
     return content
 
 
-def probe(path: Path) -> Probe:
-    """Look at a file. Raises SourceError for an empty or unreadable one."""
+def probe(path: Path, name: str = "") -> Probe:
+    """Look at a file, which is called `name` where it came from. Raises SourceError for an empty or unreadable one."""
+    return replace(_probe(path), name=name or str(path))
+
+
+def _probe(path: Path) -> Probe:
     try:
         head = _head(path)
     except OSError as error:
@@ -62,6 +72,8 @@ def probe(path: Path) -> Probe:
         raise SourceError("the file is empty", "Export it again, or remove it")
     if head.startswith(b"PAR1"):
         return Probe(path, head, "parquet", _parquet_columns(path))
+    if path.suffix.lower() in (".md", ".markdown"):
+        return Probe(path, head, "markdown")
     text = head.decode("utf-8-sig", errors="replace")
     if text.lstrip()[:1] in ("{", "["):
         return _probe_json(path, head, text)
@@ -83,9 +95,16 @@ def _head(path: Path) -> bytes:
 
 def _parquet_columns(path: Path) -> tuple[str, ...]:
     try:
-        return tuple(pq.read_schema(path).names)
+        return tuple(name for field in pq.read_schema(path) for name in _with_fields(field.name, field.type))
     except (OSError, ValueError) as error:
         raise SourceError("a truncated or damaged Parquet file", "Copy the file again") from error
+
+
+def _with_fields(name: str, kind: pa.DataType) -> Iterator[str]:
+    yield name
+    if pa.types.is_struct(kind):
+        for field in kind:
+            yield from _with_fields(f"{name}.{field.name}", field.type)
 
 
 def _probe_json(path: Path, head: bytes, text: str) -> Probe:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -44,15 +44,14 @@ def stage(cursor: duckdb.DuckDBPyConnection, probe: Probe, collector: Collector)
     """
     rejects = _read_raw(cursor, probe, collector)
     found = [row[0] for row in cursor.execute("select column_name from (describe raw)").fetchall()]
-    by_name = {name.strip().lower(): name for name in found}
+    by_name = collector.header(found)
     columns = collector.typed_columns()
-    missing = [name for name, column in columns.items() if column.in_header and name.lower() not in by_name]
-    if missing:
+    if missing := collector.missing(found):
         have = ", ".join(name for name in found if name != "source_row")
         raise SourceError(f"column {', '.join(missing)} is missing; found: {have[:300]}", f"Expected a {collector.title}")
     selected, problems = ["source_row"], []
     for name, column in columns.items():
-        source = by_name.get(name.lower())
+        source = by_name.get(name)
         text = "cast(null as varchar)" if source is None else _clean(source)
         typed = COLUMN_TYPES[column.kind].format(text)
         selected.append(f'{typed} as "{name}"')
@@ -60,7 +59,7 @@ def stage(cursor: duckdb.DuckDBPyConnection, probe: Probe, collector: Collector)
             problems.append(f"case when {text} is not null and ({typed}) is null then '{name} is not {KIND_WORDS[column.kind]}' end")
         if column.in_row:
             problems.append(f"case when {text} is null then '{name} is empty' end")
-    known = {name.lower() for name in columns} | {"source_row"}
+    known = {name.lower() for name in (*columns, *by_name.values())} | {"source_row"}
     extra = [name for name in found if name.strip().lower() not in known]
     selected.append(_extra_json(extra) + " as source_extra")
     problem = f"concat_ws('; ', {', '.join(problems)})" if problems else "''"
@@ -72,8 +71,8 @@ def stage(cursor: duckdb.DuckDBPyConnection, probe: Probe, collector: Collector)
         "select source_row, source_problem from typed where source_problem <> '' order by 1").fetchall()]
     cursor.execute("create or replace temp table source as select * exclude (source_problem) from typed where source_problem = ''")
     if collector.meters is not None:
-        text = (files(collector.package) / collector.meters).read_bytes()
-        cursor.register("meters", pl.read_csv(text, infer_schema=False))
+        meters = (files(collector.package) / collector.meters).read_bytes()
+        cursor.register("meters", pl.read_csv(meters, infer_schema=False))
     return rejects
 
 
@@ -89,20 +88,15 @@ def _extra_json(names: Sequence[str]) -> str:
 
 
 def _read_raw(cursor: duckdb.DuckDBPyConnection, probe: Probe, collector: Collector) -> list[RowReject]:
-    if probe.form == "csv":
+    if probe.form == "csv" and not collector.nested and collector.read is None:
         return _read_csv(cursor, probe)
     if probe.form == "parquet":
         return _read_parquet(cursor, probe)
-    rows, rejects = _read_documents(probe, collector)
-    if not rows:
-        rows = [dict.fromkeys(collector.columns)]  # a document without rows: the columns are still known
-        frame = pl.DataFrame(rows, schema=dict.fromkeys(collector.columns, pl.String)).clear()
-    else:
-        names = dict.fromkeys(name for row in rows for name in row if name != "source_row")
-        schema: dict[str, Any] = {"source_row": pl.Int64} | dict.fromkeys(names, pl.String)
-        frame = pl.DataFrame(rows, schema=schema)
-    if "source_row" not in frame.columns:
-        frame = frame.with_row_index("source_row", offset=1)
+    rows, rejects = _read_documents(cursor, probe, collector)
+    names = dict.fromkeys(name for row in rows for name in row if name != "source_row")
+    # Of a document without rows the columns are still known.
+    schema: dict[str, Any] = {"source_row": pl.Int64} | dict.fromkeys(names or collector.columns, pl.String)
+    frame = pl.DataFrame(rows, schema=schema)
     cursor.register("documents", frame)
     cursor.execute("create or replace temp table raw as select * from documents")
     cursor.unregister("documents")
@@ -118,10 +112,12 @@ def _read_csv(cursor: duckdb.DuckDBPyConnection, probe: Probe) -> list[RowReject
                select row_number() over () + 1 as source_row, * from read_csv($path, header = true, auto_detect = false,
                  columns = $columns, delim = $delimiter, quote = '"', escape = '"', compression = $compression, store_rejects = true,
                  null_padding = false, max_line_size = 16000000)""",
-            {"path": str(probe.path), "columns": dict.fromkeys(_unique(probe.columns), "VARCHAR"), "delimiter": probe.delimiter, "compression": "gzip" if probe.is_gzip else "none"})
+            {"path": str(probe.path), "columns": dict.fromkeys(_unique(probe.columns), "VARCHAR"), "delimiter": probe.delimiter,
+             "compression": "gzip" if probe.is_gzip else "none"})
     except duckdb.Error as error:
         raise SourceError(f"not a readable CSV file ({str(error).splitlines()[0]})", "Export it again as UTF-8") from error
-    broken = cursor.execute("select line, any_value(error_message), any_value(csv_line) from reject_errors group by 1 order by 1").fetchall()
+    broken = cursor.execute(
+        "select line, any_value(error_message), any_value(csv_line) from reject_errors group by 1 order by 1").fetchall()
     return [RowReject(line, f"broken CSV line: {message.splitlines()[0]}", len(text.encode()), hashlib.sha256(text.encode()).hexdigest())
             for line, message, text in broken]
 
@@ -138,10 +134,12 @@ def _unique(names: Sequence[str]) -> Iterator[str]:
 def _read_parquet(cursor: duckdb.DuckDBPyConnection, probe: Probe) -> list[RowReject]:
     nested = ("STRUCT", "MAP", "UNION")
     try:
-        described = cursor.execute("select column_name, column_type from (describe select * from read_parquet(?))", [str(probe.path)]).fetchall()
+        described = cursor.execute(
+            "select column_name, column_type from (describe select * from read_parquet(?))", [str(probe.path)]).fetchall()
         columns = ", ".join(
             f'cast({"to_json" if kind.startswith(nested) or kind.endswith("]") else ""}("{name}") as varchar) as "{name}"'
             for name, kind in described)
+        columns += "".join(f', {_struct_field(name)} as "{name}"' for name in set(probe.columns) - {name for name, _ in described})
         cursor.execute(f"create or replace temp table raw as select row_number() over () as source_row, {columns} from read_parquet(?)",
                        [str(probe.path)])
     except duckdb.Error as error:
@@ -149,13 +147,33 @@ def _read_parquet(cursor: duckdb.DuckDBPyConnection, probe: Probe) -> list[RowRe
     return []
 
 
-def _read_documents(probe: Probe, collector: Collector) -> tuple[list[dict[str, Any]], list[RowReject]]:
+def _struct_field(path: str) -> str:
+    """SQL for the text of a field inside nested structs, `service.description`."""
+    first, *inner = path.split(".")
+    field = f'"{first}"'
+    for name in inner:
+        field = f"struct_extract({field}, '{name.replace(chr(39), chr(39) * 2)}')"
+    return f"to_json({field}) ->> '$'"
+
+
+def _read_documents(
+    cursor: duckdb.DuckDBPyConnection, probe: Probe, collector: Collector
+) -> tuple[list[dict[str, Any]], list[RowReject]]:
     rows: list[dict[str, Any]] = []
     rejects: list[RowReject] = []
-    for position, document in _documents(probe, rejects):
+    if collector.read is not None:
+        documents: Iterable[tuple[int, Any]] = collector.read(probe)
+    elif probe.form == "csv":
+        rejects = _read_csv(cursor, probe)
+        lines = cursor.sql("select * from raw").pl().rows(named=True)
+        documents = ((line.pop("source_row"), line) for line in lines)
+    else:
+        documents = _documents(probe, rejects)
+    is_by_line = probe.form in ("csv", "jsonl") or collector.read is not None
+    for position, document in documents:
         for row in collector.flatten(document) if collector.flatten else _records(document):
-            numbered = {"source_row": position} if probe.form == "jsonl" else {}
-            rows.append(numbered | {name: _text(value) for name, value in row.items()})
+            number = position if is_by_line else len(rows) + 1
+            rows.append({"source_row": number} | {name: _text(value) for name, value in row.items()})
     return rows, rejects
 
 

@@ -1,4 +1,4 @@
-"""The command line: demo, up, load, kpis, sql, doctor, rebuild."""
+"""The command line: demo, up, load, kpis, reconcile, showback, sql, doctor, rebuild."""
 
 import sys
 import webbrowser
@@ -20,10 +20,15 @@ from app import quantities, settings
 from app.ledger import LocalLedger, RemoteLedger, open_ledger
 from ingest.errors import SpanledgerError
 from ingest.load import Outcome, find_files
-from metrics import coverage, scorecard
+from metrics import coverage, reconcile_report, scorecard
+from metrics import reconcile as metrics_reconcile
+from metrics import showback as metrics_showback
 from metrics.filters import DIMENSIONS, Period, PeriodError, Scope, default_period
 from metrics.kpi import KpiResult
 from metrics.kpi import kpis as kpis_by_id
+from metrics.rate_hints import rate_hints
+from metrics.reconcile import DIMENSIONS as BILL_FILTERS
+from metrics.showback import PARTY
 
 FAILED, SOME_REJECTED = 1, 3
 DEMO_LEDGER = "spanledger-demo.duckdb"
@@ -153,6 +158,69 @@ def kpis(
 
 
 @cli.command()
+def reconcile(
+    period: PeriodText = None,
+    filters: Annotated[list[str] | None, typer.Option("--filter", help="provider=value or model=value; repeatable.")] = None,
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
+    """Explain the bill by the traces: the bridge between them, and every difference by name."""
+    with errors_in_words():
+        ledger = open_ledger(settings.read(db), read_only=True)
+        scope = Scope(_period(ledger, period), _dimensions(filters or [], BILL_FILTERS))
+        found = metrics_reconcile.reconcile(ledger, scope)
+    if as_json:
+        _print_json(reconcile_report.document(found, scope))
+        return
+    table = Table(title=f"Traced to billed in USD, {scope.period.label}", title_justify="left", box=None, pad_edge=False)
+    columns = [*found.providers, None]
+    for heading in ("", *(provider or "all" for provider in columns)):
+        table.add_column(heading, justify="right" if heading else "left")
+    bridges = [found.bridge(provider) for provider in columns]
+    for term in metrics_reconcile.TERMS:
+        table.add_row(term.replace("_", " "), *(quantities.money_cents(bridge[term]) for bridge in bridges))
+    table.add_row("billed", *(quantities.money_cents(sum(bridge.values())) for bridge in bridges))
+    out.print(table)
+    for name, row in reconcile_report.by_state(found).items():
+        out.print(f"{row['buckets']:>5} buckets {name.replace('_', ' ')}, billed {quantities.money_cents(row['billed_usd'])}", markup=False)
+    for hint in rate_hints(found):
+        out.print(f"{hint.provider}: {hint.words}", markup=False)
+
+
+@cli.command()
+def showback(
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="team, system, feature, tenant, prompt_version, cost_center, issuer.")
+    ] = None,
+    period: PeriodText = None,
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
+    """Hand the invoice on, to the cent: what each team or system bears of the billed cost."""
+    names = by or ["team"]
+    with errors_in_words():
+        if unknown := sorted(set(names) - {*PARTY, "issuer"}):
+            raise SpanledgerError(f"{', '.join(unknown)} cannot be shown", f"Use {', '.join((*PARTY, 'issuer'))}")
+        ledger = open_ledger(settings.read(db), read_only=True)
+        chosen = _period(ledger, period)
+        found = metrics_showback.showback(ledger, chosen)
+    rows = found.by(*names)
+    if as_json:
+        rounding = sum(found.rounding_usd.values())
+        _print_json(
+            {"period": {"start": chosen.start, "end": chosen.end}, "rows": rows, "total_usd": found.total_usd, "rounding_usd": rounding}
+        )
+        return
+    table = Table(title=f"Billed cost in USD, {chosen.label}", title_justify="left", box=None, pad_edge=False)
+    for name in (*names, "USD"):
+        table.add_column(name.replace("_", " "), justify="right" if name == "USD" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(row[name] or "unattributed" for name in names), f"{row['usd_cost']:,.2f}")
+    table.add_row("total", *[""] * (len(names) - 1), f"{found.total_usd:,.2f}")
+    out.print(table)
+
+
+@cli.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT over the ledger's tables and views.")], as_json: Json = False, db: Db = None
 ) -> None:
@@ -236,10 +304,10 @@ def _period(ledger: LocalLedger | RemoteLedger, text: str | None) -> Period:
     return period
 
 
-def _dimensions(texts: list[str]) -> dict[str, str]:
+def _dimensions(texts: list[str], known: tuple[str, ...] = DIMENSIONS) -> dict[str, str]:
     chosen = dict(text.partition("=")[::2] for text in texts)
-    if unknown := sorted(set(chosen) - set(DIMENSIONS)):
-        raise SpanledgerError(f"{', '.join(unknown)} is no dimension", f"Use one of {', '.join(DIMENSIONS)}")
+    if unknown := sorted(set(chosen) - set(known)):
+        raise SpanledgerError(f"{', '.join(unknown)} is no dimension of this", f"Use one of {', '.join(known)}")
     return chosen
 
 

@@ -17,6 +17,7 @@ from app.settings import Settings
 from ingest.errors import LedgerError, LedgerLocked
 from ingest.load import Loader, Outcome
 from ingest.store import Store
+from metrics import drift_run
 
 
 class ServerFile(msgspec.Struct):
@@ -45,7 +46,8 @@ class LocalLedger:
         return self.store.query_only(sql)
 
     def loader(self) -> Loader:
-        return Loader(self.store, self._settings.hash_key(), self._settings.attribution, self._settings.user_prices)
+        chosen = self._settings
+        return Loader(self.store, chosen.hash_key(), chosen.attribution, chosen.user_prices, chosen.shared_costs, compare=drift_run.run)
 
 
 class RemoteLedger:

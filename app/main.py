@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.views import data, kpis, posture, spend
+from app.views import data, kpis, posture, reconciliation, spend
 
 STATIC = Path(__file__).with_name("static")
 
@@ -13,7 +13,10 @@ st.logo(str(STATIC / "logo.svg"), size="large")
 st.navigation(
     {
         "Overview": [st.Page(posture.page, title="Posture", url_path="posture", icon=":material/space_dashboard:", default=True)],
-        "Cost": [st.Page(spend.page, title="Spend", url_path="spend", icon=":material/payments:")],
+        "Cost": [
+            st.Page(spend.page, title="Spend", url_path="spend", icon=":material/payments:"),
+            st.Page(reconciliation.page, title="Reconciliation", url_path="reconciliation", icon=":material/balance:"),
+        ],
         "Quality and risk": [st.Page(kpis.page, title="KPIs", url_path="kpis", icon=":material/target:")],
         "Operations": [st.Page(data.page, title="Data", url_path="data", icon=":material/database:")],
     }

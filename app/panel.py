@@ -63,13 +63,15 @@ def _switch(options: list[str], key: str) -> str:
     return str(chosen or options[0])
 
 
-def table(finding: str, rows: pl.DataFrame, key: str, columns: Mapping[str, Any], most: int = 12, note: str = "") -> None:
-    """A bordered card with a table of as many rows as there are, up to `most` before it scrolls."""
+def table(
+    finding: str, rows: pl.DataFrame, key: str, columns: Mapping[str, Any], most: int = 12, note: str = "", is_selectable: bool = False
+) -> int | None:
+    """A bordered card with a table of as many rows as there are, up to `most` before it scrolls; the row that was chosen."""
     with st.container(border=True, key=f"{key}_card", gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**{escape(finding)}**", width="stretch")
             _download(rows, key)
-        st.dataframe(
+        shown: Any = st.dataframe(
             rows,
             hide_index=True,
             row_height=ROW_PX,
@@ -79,9 +81,13 @@ def table(finding: str, rows: pl.DataFrame, key: str, columns: Mapping[str, Any]
             column_order=list(columns),
             key=key,
             alt=finding,
+            on_select="rerun" if is_selectable else "ignore",
+            selection_mode="single-row",
         )
         if note:
             st.caption(escape(note))
+    chosen = shown.selection.rows if is_selectable else []
+    return int(chosen[0]) if chosen and chosen[0] < rows.height else None
 
 
 def escape(text: str) -> str:

@@ -78,7 +78,7 @@ def serve(settings: Settings, on_start: Callable[[str], None]) -> None:
     middleware = [] if is_local else [Middleware(PagesStayLocal)]
     app = st.App(str(SCRIPT), routes=routes, lifespan=lifespan, middleware=middleware)
     try:
-        uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=2)
+        uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
     finally:
         ledger.store.close()
 

@@ -8,6 +8,7 @@ import polars as pl
 import streamlit as st
 
 from app import settings
+from ingest.allocation import SharedKey
 from ingest.store import Store
 
 _store: Store | None = None
@@ -27,9 +28,20 @@ def store() -> Store:
     return _store
 
 
+def shared_costs() -> Mapping[str, SharedKey]:
+    """By which key costs of a unit class are shared, as the settings say."""
+    return settings.read().shared_costs
+
+
 def version() -> str:
-    """Changes with every load, whatever it loaded: the key of everything that pages cache."""
-    row = store().query("select count(*) as loads, max(l.finished_at) as finished_at, sum(l.rows) as rows from loads l").row(0)
+    """Changes with every load and every change by hand: the key of everything that pages cache."""
+    row = (
+        store()
+        .query("""
+        select count(*) as loads, max(l.finished_at) as finished_at, sum(l.rows) as loaded, (select count(*) from events) as events
+        from loads l""")
+        .row(0)
+    )
     return "|".join(map(str, row))
 
 

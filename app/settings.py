@@ -3,10 +3,13 @@
 import os
 import secrets
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
+from ingest.allocation import SharedKey
 from ingest.attribution import DIMENSIONS, Attribution, Rule
+from ingest.content import ContentStore
 from ingest.errors import SpanledgerError
 
 FILE = "spanledger.toml"
@@ -38,6 +41,13 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = DEFAULT_PORT
 
 
+class ContentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[content]` table: whether prompts and answers are kept beside the ledger, and for how long."""
+
+    store: bool = False
+    retention_days: Annotated[int, msgspec.Meta(ge=1)] = 30
+
+
 class TomlFile(msgspec.Struct, forbid_unknown_fields=True):
     """The whole file; every key is optional."""
 
@@ -46,6 +56,8 @@ class TomlFile(msgspec.Struct, forbid_unknown_fields=True):
     server: ServerSettings = ServerSettings()
     attribution: list[AttributionRule] = []
     attribute_keys: dict[str, list[str]] = {}
+    shared_costs: dict[str, SharedKey] = {}
+    content: ContentSettings = ContentSettings()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -56,7 +68,15 @@ class Settings(msgspec.Struct, frozen=True):
     port: int
     attribution: Attribution
     user_prices: Path | None
+    shared_costs: dict[str, SharedKey]
     receiver_tokens: tuple[str, ...]
+    content: ContentSettings = ContentSettings()
+
+    def content_store(self) -> ContentStore | None:
+        """The texts beside the ledger, where the operator asked for them."""
+        if not self.content.store:
+            return None
+        return ContentStore(self.db.with_name(self.db.name + ".content"), self.content.retention_days)
 
     def hash_key(self) -> bytes:
         """The key that hides user ids: SPANLEDGER_HASH_KEY, else one made once beside the ledger (mode 0600)."""
@@ -83,6 +103,8 @@ def read(db: Path | None = None, folder: Path | None = None) -> Settings:
         port=file.server.port,
         attribution=Attribution([_rule(rule) for rule in file.attribution], file.attribute_keys),
         user_prices=path.parent / file.prices if file.prices else None,
+        shared_costs=file.shared_costs,
+        content=file.content,
         receiver_tokens=tuple(filter(None, os.environ.get("SPANLEDGER_RECEIVER_TOKENS", "").split(","))),
     )
 

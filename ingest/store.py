@@ -13,6 +13,7 @@ import polars as pl
 from ingest.errors import LedgerError, LedgerLocked
 
 SCHEMA_VERSION = "1"
+SCHEMA = ("schema.sql", "lines.sql")
 
 # A query may fetch nothing from a network.
 CONNECTION_SETTINGS = {
@@ -48,7 +49,8 @@ class Store:
             version = cursor.execute("select value from ledger_meta where key = 'schema_version'").fetchall() if known else []
             if version and int(version[0][0]) > int(SCHEMA_VERSION):
                 raise LedgerError(f"{self.path} was written by a newer version of Spanledger", "Upgrade with pip")
-            cursor.execute((files("ingest") / "schema.sql").read_text("utf-8"))
+            for name in SCHEMA:
+                cursor.execute((files("ingest") / name).read_text("utf-8"))
             cursor.execute("insert or replace into ledger_meta values ('schema_version', ?)", [SCHEMA_VERSION])
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> pl.DataFrame:

@@ -1,9 +1,12 @@
 """What tests at every level share: the fixtures folder, and a ledger loaded from the sample company."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from app import settings
 from ingest.load import Loader, find_files
@@ -13,6 +16,10 @@ ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT.parent / "shared" / "fixtures"
 SAMPLE = ROOT / "sample_data" / "data"
 HASH_KEY = b"a key for tests only"
+
+# A busy machine is slow, not wrong.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +62,10 @@ def sample(sample_path: Path) -> Iterator[Store]:
     store = Store(sample_path, read_only=True)
     yield store
     store.close()
+
+
+@pytest.fixture(scope="session")
+def truth() -> dict[str, Any]:
+    """What the generator of the sample company knows of it."""
+    known: dict[str, Any] = json.loads((SAMPLE.parent / "truth.json").read_text("utf-8"))
+    return known

@@ -14,6 +14,8 @@ Basis = Literal["billed", "traced"]
 
 # What bills can be filtered by; they do not know environments.
 BILL_DIMENSIONS = ("system", "team", "provider", "model")
+# What allocations can be filtered by.
+ALLOCATED_DIMENSIONS = ("system", "team")
 # A provider without charges for this long before the newest ones is taken as no longer used, not as late.
 LAPSED = timedelta(days=7)
 
@@ -103,6 +105,20 @@ def effective_by_day(engine: Engine, scope: Scope) -> pl.DataFrame:
     """day, cost_usd, unattributed_usd: FOCUS EffectiveCost of AI services, tax and credits included."""
     where, params = scope.where("charge_period_start", only=BILL_DIMENSIONS, prefix="c.")
     return engine.query(EFFECTIVE.format(where=where), params)
+
+
+def allocated(engine: Engine, scope: Scope) -> Decimal | None:
+    """The billed cost handed on to a system or team in whole months; None where allocations do not tell it."""
+    if scope.unsupported(ALLOCATED_DIMENSIONS) or not scope.period.is_whole_months:
+        return None
+    where, params = allocated_where(scope)
+    found = engine.query(f"select sum(a.usd_cost) as cost_usd from allocations a where {where}", params)["cost_usd"][0]
+    return None if found is None else Decimal(found)
+
+
+def allocated_where(scope: Scope) -> tuple[str, dict[str, Any]]:
+    """A condition over `allocations a`, whose periods are months."""
+    return scope.where("period", only=ALLOCATED_DIMENSIONS, prefix="a.")
 
 
 def movers(engine: Engine, scope: Scope, now: Spend) -> list[dict[str, Any]]:

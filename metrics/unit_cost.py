@@ -25,6 +25,12 @@ select c.charge_period_start as day, c.provider as provider, c.model as model, c
 from ai_charges c where {where} and c.provisional is not true order by c.usd_effective_cost desc
 """
 
+ALLOCATIONS = """
+select a.period as period, a.provider as provider, a.model as model, a.system as system, a.team as team, a.feature as feature,
+       a.tenant as tenant, a.prompt_version as prompt_version, a.usd_cost as usd_cost, a.basis as basis
+from allocations a where {where} order by a.usd_cost desc
+"""
+
 CALLS = """
 select c.started_at as started_at, c.system as system, c.model as model, c.input_tokens as input_tokens, c.output_tokens as output_tokens,
        c.cost_usd as cost_usd, c.cost_status as cost_status, c.trace_id as trace_id
@@ -33,11 +39,14 @@ from calls c where {where} order by c.cost_usd desc
 
 
 def unit_cost(engine: Engine, scope: Scope) -> Measurement:
-    """1,000 × effective cost of closed days over requests of all environments. A bill belongs to the whole company; for a
-    part of it the calls are priced from the book, and the note says so."""
+    """1,000 × effective cost of closed days over requests of all environments. A system or team bears the cost that was
+    allocated to it; where no bill tells a part of the company, its calls are priced from the book, and the note says so."""
     closed = spend.closed_until(engine, scope)
-    if scope.dimensions or closed is None:
+    if closed is None:
         return _estimated(engine, scope)
+    if scope.dimensions:
+        allocated = spend.allocated(engine, scope) if closed == scope.period.end else None
+        return _estimated(engine, scope) if allocated is None else _allocated(engine, scope, float(allocated))
     window = scope.with_period(Period(scope.period.start, closed))
     bills, traces = spend.effective_by_day(engine, window), _traces(engine, window)
     cost, unattributed, priced = (float(column.sum()) for column in (bills["cost_usd"], bills["unattributed_usd"], traces["cost_usd"]))
@@ -64,6 +73,25 @@ def unit_cost(engine: Engine, scope: Scope) -> Measurement:
         note=" · ".join(notes),
         evidence=evidence,
         samples={"cost": [float(cost_of.get(day, 0)) for day in days], "requests": [requests_of.get(day, 0) for day in days]},
+    )
+
+
+def _allocated(engine: Engine, scope: Scope, cost: float) -> Measurement:
+    days = _traces(engine, scope)
+    requests, traced = int(days["requests"].sum()), float(days["cost_usd"].sum())
+    where, params = spend.allocated_where(scope)
+    evidence = Evidence(ALLOCATIONS.format(where=where), params)
+    if not requests:
+        return Measurement(None, cost, 0, 0, state="NOT_APPLICABLE", note=f"${cost:,.2f} billed without requests: idle", evidence=evidence)
+    by_day = [float(value or 0) * cost / traced for value in days["cost_usd"]] if traced else []  # the bill is not told by day
+    return Measurement(
+        1000 * cost / requests,
+        cost,
+        requests,
+        requests,
+        evidence=evidence,
+        note=f"allocated from the bill · traces at the price book {traced / cost:.1%} of it" if cost else "allocated from the bill",
+        samples={"cost": by_day, "requests": days["requests"].to_list()} if by_day else {},
     )
 
 
@@ -126,8 +154,8 @@ KPIS = (
         no_data="No cost and no traces",
         fills="OTLP traces and a provider's bill",
         definition="1,000 × effective cost of AI services (FOCUS EffectiveCost, closed days, tax and credits included) over requests of "
-        "all environments. Without a bill, and for a part of the company, calls are priced from the price book. A change counts when the "
-        "95 % bootstrap interval over days excludes zero.",
+        "all environments; of a system or team the billed cost allocated to it. Without a bill calls are priced from the price book. "
+        "A change counts when the 95 % bootstrap interval over days excludes zero.",
         dimensions=DIMENSIONS,
         measure=unit_cost,
         is_changed=is_changed,

@@ -7,7 +7,7 @@ from app import charts, quantities, rows, theme
 from app.filterbar import toolbar
 from app.panel import chart, mode, table
 from app.session import CachedEngine
-from app.views import start
+from app.views import showback, start
 from app.views.posture import scope_words
 from metrics import filters, scorecard, spend, usage
 from metrics.filters import Scope
@@ -41,6 +41,7 @@ def page() -> None:
     with right:
         _models(now)
     _movers(engine, scope, now)
+    showback.cards(engine, scope)
 
 
 def _provenance(engine: CachedEngine, scope: Scope, now: Spend) -> str:

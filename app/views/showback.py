@@ -1,5 +1,7 @@
 """Showback and unit cost, at the foot of Spend: who bears the invoice to the cent, and what a unit of work costs."""
 
+from decimal import Decimal
+
 import polars as pl
 import streamlit as st
 
@@ -40,7 +42,7 @@ def _showback(engine: CachedEngine, scope: Scope) -> None:
         }
         for row in found.by("team", "system")
     ]
-    borne = sum(row["usd_cost"] for row in rows if row["team"] != UNATTRIBUTED)
+    borne = found.total_usd - sum((row["usd_cost"] for row in found.by("team") if row["team"] is None), Decimal(0))
     rounding = sum(found.rounding_usd.values())
     table(
         f"Teams bear {quantities.money_cents(borne)} of {quantities.money_cents(found.total_usd)}",
@@ -53,7 +55,7 @@ def _showback(engine: CachedEngine, scope: Scope) -> None:
             "share": st.column_config.ProgressColumn("Share", format="%.1f %%", min_value=0, max_value=100, color="gray", width=110),
         },
         most=8,
-        note=f"By rule, else by traced tokens; rounded once by largest remainder, {quantities.money_cents(rounding, signed=True)} left over.",
+        note=f"By rule, else by traced tokens; rounded once, {quantities.money_cents(rounding, signed=True)} left over.",
     )
 
 

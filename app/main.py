@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.views import data, kpis, posture, reconciliation, spend
+from app.views import data, incidents, inventory, kpis, posture, quality, reconciliation, spend
 
 STATIC = Path(__file__).with_name("static")
 
@@ -17,7 +17,12 @@ st.navigation(
             st.Page(spend.page, title="Spend", url_path="spend", icon=":material/payments:"),
             st.Page(reconciliation.page, title="Reconciliation", url_path="reconciliation", icon=":material/balance:"),
         ],
-        "Quality and risk": [st.Page(kpis.page, title="KPIs", url_path="kpis", icon=":material/target:")],
+        "Quality and risk": [
+            st.Page(kpis.page, title="KPIs", url_path="kpis", icon=":material/target:"),
+            st.Page(quality.page, title="Quality & drift", url_path="quality", icon=":material/waves:"),
+            st.Page(incidents.page, title="Incidents", url_path="incidents", icon=":material/crisis_alert:"),
+            st.Page(inventory.page, title="Inventory", url_path="inventory", icon=":material/inventory_2:"),
+        ],
         "Operations": [st.Page(data.page, title="Data", url_path="data", icon=":material/database:")],
     }
 ).run()

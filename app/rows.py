@@ -93,11 +93,11 @@ def headline(results: Sequence[KpiResult]) -> str:
     on_target = sum(result.status == "on target" for result in measured)
     parts = [f"{on_target} of {len(measured)} measured KPIs on target"]
     titles = {result.metric_id: kpis()[result.metric_id].title for result in results}
-    moved = [result for result in measured if result.is_changed]
+    gaps = sorted((result for result in measured if result.status in GAPS), key=lambda result: GAPS.index(result.status))
+    moved = [result for result in measured if result.is_changed and result not in gaps[:1]]
     if moved:
         first = min(moved, key=lambda result: (result.metric_id != "unit_cost", kpis()[result.metric_id].number))
         parts.append(f"{_lower(titles[first.metric_id])} {change(first)}")
-    gaps = sorted((result for result in measured if result.status in GAPS), key=lambda result: GAPS.index(result.status))
     if gaps and gaps[0].status == "off target":
         parts.append(f"{_lower(titles[gaps[0].metric_id])} is the main gap")
     elif gaps:

@@ -1,0 +1,175 @@
+"""Incidents: how often AI systems fail people, how long until it stops, and what was released just before."""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+import streamlit as st
+
+from app import incident_chart, quantities, rows
+from app.figure import Release
+from app.filterbar import toolbar
+from app.panel import chart, mode, table
+from app.session import CachedEngine
+from app.views import start
+from metrics import filters, incidents, scorecard
+from metrics.filters import Scope
+from metrics.kpi import KpiResult, kpis
+from metrics.survival import kaplan_meier
+
+RELEASES = """
+select r.release_id as name, r.released_at as at, r.system_id as system from releases r
+where r.released_at >= $start and r.released_at < $end and coalesce(r.environment, 'production') = 'production' order by r.released_at
+"""
+PROMPTS = """
+select u.system as system, u.prompt_version as name, min(u.hour) as at from usage_hour u
+where u.prompt_version is not null group by 1, 2 having min(u.hour) >= $start and min(u.hour) < $end order by 3
+"""
+WEEK = timedelta(days=7)
+
+
+def page() -> None:
+    engine = CachedEngine()
+    scope = toolbar("Incidents", engine)
+    if scope is None:
+        start.page()
+        return
+    if engine.query("select count(*) as n from incidents")["n"][0] == 0:
+        st.info("No incident feed is loaded. `spanledger load incidents.csv`, or an export of your incident tool, fills this page.")
+        return
+    found = incidents.timeline(engine, scope)
+    mitigate = scorecard.evaluate(engine, kpis()["time_to_mitigate"], scope)
+    rate = scorecard.evaluate(engine, kpis()["incident_rate"], scope)
+    st.caption(_provenance(scope, found))
+    _metrics(scope, found, mitigate, rate)
+    if found.is_empty():
+        st.info("No AI incident started in this window.")
+        return
+    names = filters.system_names(engine)
+    releases = _changes(engine, scope)
+    dots = found.with_columns(name=pl.col("system").replace_strict(names, default=pl.col("system")).fill_null("No system"))
+    figure = incident_chart.incident_dots(
+        dots,
+        mode(),
+        first=scope.period.start.date(),
+        last=scope.period.end.date(),
+        median=mitigate.value,
+        interval=None
+        if mitigate.interval_low is None or mitigate.interval_high is None
+        else (mitigate.interval_low, mitigate.interval_high),
+        target=mitigate.target if isinstance(mitigate.target, float) else None,
+        releases=[Release(at, name) for at, name, _ in releases],
+    )
+    chart(_finding(dots, mitigate, releases), figure, _listed(dots, releases).drop("severity"), "incidents", incident_chart.key(dots))
+    _list(dots, releases)
+
+
+def _provenance(scope: Scope, found: pl.DataFrame) -> str:
+    children, proxies = int(found["children"].sum()), found.filter(pl.col("is_proxy")).height
+    parts = [quantities.days(scope.period.start, scope.period.end), f"{found.height} AI incidents"]
+    if children:
+        parts.append(f"{children} child incidents merged")
+    if proxies:
+        parts.append(f"{proxies} mitigation times taken from the resolution")
+    return " · ".join([*parts, f"as of {quantities.day_of_year(scope.period.end)}"])
+
+
+def _metrics(scope: Scope, found: pl.DataFrame, mitigate: KpiResult, rate: KpiResult) -> None:
+    grid = st.grid(4, gap="small")
+
+    def card(label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
+        grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)  # type: ignore[arg-type]
+
+    colours = {"on target": "blue", "at risk": "orange", "off target": "red"}
+    target = quantities.target_words(mitigate.target, mitigate.direction, "hours")
+    card(
+        "Time to mitigate, median",
+        quantities.duration(mitigate.value),
+        rows.interval(mitigate) or None,
+        f"target {target}" if mitigate.target is not None else mitigate.note,
+        colours.get(mitigate.status, "off"),
+    )
+    ended, is_open = found.filter(~pl.col("is_open"))["hours"].to_list(), found.filter(pl.col("is_open"))["hours"].to_list()
+    slowest = kaplan_meier(ended, is_open, 0.9).value if found.height else None
+    mean = sum(ended) / len(ended) if ended else None
+    card(
+        "Time to mitigate, P90",
+        quantities.duration(slowest) if slowest is not None else f"> {quantities.duration(max(ended + is_open, default=None))}",
+        f"mean {quantities.duration(mean)}" if mean is not None else None,
+        f"n {found.height}, {len(is_open)} open",
+    )
+    acknowledged = found["acknowledged_hours"].drop_nulls()
+    card(
+        "Time to acknowledge, median",
+        quantities.duration(float(acknowledged.median())) if acknowledged.len() else quantities.UNKNOWN,  # type: ignore[arg-type]
+        None,
+        f"n {acknowledged.len()}, from detection",
+    )
+    card(
+        "Per 1 M requests",
+        quantities.quantity(rate.value, "per_million"),
+        rows.interval(rate) or None,
+        rate.note or f"{quantities.count(int(rate.denominator or 0))} requests",
+        colours.get(rate.status, "off"),
+    )
+
+
+def _changes(engine: CachedEngine, scope: Scope) -> list[tuple[datetime, str, str | None]]:
+    """Releases and first uses of prompt versions, of the chosen system or of all: when, what it is called, and the system."""
+    params = {"start": scope.period.start, "end": scope.period.end}
+    chosen = scope.dimensions.get("system")
+    found = [(row["at"], row["name"], row["system"]) for sql in (RELEASES, PROMPTS) for row in engine.query(sql, params).to_dicts()]
+    return sorted(change for change in found if chosen in (None, change[2]))
+
+
+def _before(started_at: datetime, system: str | None, releases: list[tuple[datetime, str, str | None]]) -> str | None:
+    """The last change of the same system in the week before."""
+    near = [name for at, name, owner in releases if owner == system and started_at - WEEK <= at <= started_at]
+    return near[-1] if near else None
+
+
+def _finding(dots: pl.DataFrame, mitigate: KpiResult, releases: list[tuple[datetime, str, str | None]]) -> str:
+    after = sum(_before(row["started_at"], row["system"], releases) is not None for row in dots.iter_rows(named=True))
+    half = (
+        f"Half of the incidents are mitigated within {quantities.duration(mitigate.value)}"
+        if mitigate.value is not None
+        else "Every incident"
+    )
+    return f"{half}; {after} of {dots.height} follow a release or prompt change within a week"
+
+
+def _listed(dots: pl.DataFrame, releases: list[tuple[datetime, str, str | None]]) -> pl.DataFrame:
+    changes = [_before(row["started_at"], row["system"], releases) for row in dots.iter_rows(named=True)]
+    return dots.select(
+        "incident_id",
+        "title",
+        pl.col("severity").map_elements(
+            lambda level: [f"{incident_chart.LOOKS.get(level, incident_chart.LOOKS[3])[1]} Sev {level}"], pl.List(pl.String)
+        ),
+        "name",
+        "started_at",
+        pl.when(pl.col("is_open")).then(None).otherwise(pl.col("hours") * 60).round(0).alias("minutes"),
+        "ai_cause",
+        change=pl.Series(changes, dtype=pl.String),
+    )
+
+
+def _list(dots: pl.DataFrame, releases: list[tuple[datetime, str, str | None]]) -> None:
+    levels = [f"{glyph} Sev {level}" for level, (_, glyph, _) in incident_chart.LOOKS.items()]
+    table(
+        "Newest incidents",
+        _listed(dots, releases),
+        "incident_list",
+        {
+            "severity": st.column_config.MultiselectColumn(
+                "Severity", options=levels, color=["red", "orange", "gray", "gray", "gray"], width=80
+            ),
+            "incident_id": st.column_config.TextColumn("Incident", width=90),
+            "title": st.column_config.TextColumn("What happened", width=290),
+            "name": st.column_config.TextColumn("System", width=170),
+            "started_at": st.column_config.DatetimeColumn("Started, UTC", format="D MMM HH:mm", width=110),
+            "minutes": st.column_config.NumberColumn("Mitigated, min", format="localized", width=100),
+            "ai_cause": st.column_config.TextColumn("Cause", width=90),
+            "change": st.column_config.TextColumn("Change before", width=110),
+        },
+        most=7,
+    )

@@ -1,0 +1,273 @@
+"""Inventory: what is registered, what traces and bills show in use, and everything known about one system."""
+
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from app import cards, quantities, rows, theme
+from app.filterbar import toolbar
+from app.lineage_chart import lineage
+from app.panel import chart, mode, table
+from app.session import CachedEngine
+from app.views import start
+from metrics import filters, incidents, inventory, scorecard
+from metrics.drift_verdicts import verdicts
+from metrics.filters import Scope
+from metrics.kpi import kpis
+from metrics.registers import valid
+
+SYSTEMS = f"""
+select s.system_id as system, s.name as name, s.risk_tier as tier, s.owner as owner, s.team as team, s.lifecycle as lifecycle,
+       s.intended_purpose as purpose, s.personal_data as personal_data, s.eu_ai_act_class as eu_ai_act_class,
+       s.last_reviewed_on as last_reviewed_on
+from systems s where {valid("s")} order by s.risk_tier, s.name
+"""
+REQUESTS = """
+select u.system as system, cast(u.hour as date) as day, cast(sum(u.requests) as bigint) as requests
+from usage_hour u where u.hour >= $start and u.hour < $end and u.system is not null group by 1, 2
+"""
+BILLED = "select a.system as system, sum(a.usd_cost) as usd from allocations a where a.period >= $start and a.period < $end group by 1"
+DEPENDENCIES = f"""
+select m.item_id as item, m.kind as kind, m.name as name, m.system_id as system, m.base_model as base_model,
+       m.depends_on as depends_on
+from inventory_items m where {valid("m")} and m.system_id = $system order by 2, 3
+"""
+FINDINGS = {
+    "complete": "● Complete",
+    "review expired": "▲ Review expired",
+    "never reviewed": "▲ Never reviewed",
+    "fields missing": "▲ Fields missing",
+    "tier unknown": "▲ Tier unknown",
+    "reviewed only later": "▲ Reviewed later",
+    "retired, still in use": "■ Retired, in use",
+    "not registered": "■ Not registered",
+    "retired": "○ Retired",
+    "nothing registered": "■ Nothing registered",
+}
+COLOURS = {"●": "blue", "▲": "orange", "■": "red", "○": "gray"}
+DRIFT = {"watched": "● Watched", "few": "▲ Too few calls", "none": "■ No", "not required": "○ Not required"}
+NEXT = {"model": "Register it under a system, or stop the key", "prompt": "Register the prompt", "endpoint": "Register the endpoint"}
+
+
+def page() -> None:
+    engine = CachedEngine()
+    scope = toolbar("Inventory", engine)
+    if scope is None:
+        start.page()
+        return
+    found, _ = inventory.items(engine, scope)
+    systems = engine.query(SYSTEMS, {"end": scope.period.end})
+    if systems.is_empty() and found.is_empty():
+        st.info("No register is loaded. `spanledger load systems.csv models.csv` fills this page; so do Backstage, CycloneDX and MLflow.")
+        return
+    st.caption(
+        f"Production items as of {quantities.day_of_year(scope.period.end)} · compared with {inventory.seen_in_traces(found).height} items "
+        f"in traces and {inventory.seen_in_bills(found).height} in bills of {quantities.days(scope.period.start, scope.period.end)}"
+    )
+    _metrics(engine, scope, found)
+    chosen = scope.dimensions.get("system")
+    if chosen in systems["system"].to_list():
+        _one_system(engine, scope, systems.filter(pl.col("system") == chosen).row(0, named=True), found)
+        return
+    _systems(engine, scope, systems, found)
+    _lists(found)
+
+
+def _metrics(engine: CachedEngine, scope: Scope, found: pl.DataFrame) -> None:
+    result = scorecard.evaluate(engine, kpis()["inventory_completeness"], scope)
+    shadow, incomplete, zombie = inventory.shadow(found), inventory.incomplete(found), inventory.zombie(found)
+    grid = st.grid(4, gap="small")
+
+    def card(label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
+        grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)  # type: ignore[arg-type]
+
+    look = theme.STATUSES[result.status]
+    card(
+        "Inventory completeness",
+        quantities.percent(result.value),
+        f"{look.glyph} {look.word}",
+        f"target {quantities.target_words(result.target, result.direction, 'share')}" if result.target is not None else result.note,
+        look.colour if look.colour != "gray" else "off",
+    )
+    billed = shadow["billed_usd"].drop_nulls().sum()
+    card(
+        "Not registered",
+        str(shadow.height),
+        quantities.money_cents(billed) if billed else None,
+        "billed in the window" if billed else "in use without a register row",
+        "orange" if shadow.height else "off",
+    )
+    card(
+        "Registered, incomplete",
+        str(incomplete.height),
+        f"{zombie.height} retired, in use" if zombie.height else None,
+        "fields or review",
+        "orange" if incomplete.height + zombie.height else "off",
+    )
+    expected = inventory.expected(found)
+    both = found.filter(pl.col("in_traces") == 1, pl.col("in_bills") == 1).height
+    card(
+        "Models to expect",
+        f"{expected:,.1f}" if expected is not None else quantities.UNKNOWN,
+        f"{both} in traces and bills",
+        "Chapman",
+    )
+
+
+def _systems(engine: CachedEngine, scope: Scope, systems: pl.DataFrame, found: pl.DataFrame) -> None:
+    window = {"start": scope.period.start, "end": scope.period.end}
+    billed = dict(engine.query(BILLED, {name: moment.date() for name, moment in window.items()}).rows())
+    since = scope.period.end - timedelta(days=28)
+    requests = engine.query(REQUESTS, {"start": since, "end": scope.period.end})
+    days = [(since + timedelta(days=number)).date() for number in range(28)]
+    watched = _watched(engine, scope)
+    shown = []
+    for row in systems.iter_rows(named=True):
+        own = found.filter(pl.col("system") == row["system"])
+        listed = inventory.registered(own)
+        by_day = dict(requests.filter(pl.col("system") == row["system"]).select("day", "requests").rows())
+        models = listed.filter(pl.col("kind") == "model")["name"].to_list()
+        worst = own.sort("verdict")["finding"].to_list()
+        shown.append(
+            {
+                "system": row["name"] or row["system"],
+                "tier": row["tier"],
+                "owner": row["owner"],
+                "models": ", ".join(models[:1]) + (f", +{len(models) - 1}" if len(models) > 1 else ""),
+                "inventory": [FINDINGS.get(worst[0], worst[0]) if worst else FINDINGS["nothing registered"]],
+                "items": f"{listed.filter(pl.col('finding') == 'complete').height} of {listed.height}",
+                "drift": [DRIFT["not required" if row["tier"] != 1 else watched.get(row["system"], "none")]],
+                "reviewed": row["last_reviewed_on"],
+                "billed": float(billed[row["system"]]) if row["system"] in billed else None,
+                "requests": [float(by_day.get(day, 0)) for day in days],
+            }
+        )
+    needing = sum(row["inventory"][0][0] in "▲■" for row in shown)
+    words = f"{len(shown)} systems, {inventory.registered(found).height} registered items; {needing} systems need work"
+    table(
+        words,
+        pl.DataFrame(shown, infer_schema_length=None),
+        "systems",
+        {
+            "system": st.column_config.TextColumn("System", width=170),
+            "tier": st.column_config.NumberColumn("Tier", width=46),
+            "owner": st.column_config.TextColumn("Owner", width=110),
+            "models": st.column_config.TextColumn("Models", width=150),
+            "inventory": _chips("Inventory", list(FINDINGS.values()), 140),
+            "items": st.column_config.TextColumn("Complete", width=76),
+            "drift": _chips("Drift detection", list(DRIFT.values()), 120),
+            "reviewed": st.column_config.DateColumn("Last review", format="D MMM YYYY", width=96),
+            "billed": st.column_config.NumberColumn("Billed, $", format="%,.2f", width=80),
+            "requests": st.column_config.BarChartColumn("Requests, 28 days", color="gray", width=130),
+        },
+        note="Choose a system above for everything that is known about it.",
+    )
+
+
+def _watched(engine: CachedEngine, scope: Scope) -> dict[str, str]:
+    """What the drift detector says of each system: watched, or too few calls."""
+    found: dict[str, str] = {}
+    for verdict in verdicts(engine, scope):
+        is_watched = verdict.state != "INSUFFICIENT_DATA" and verdict.signal in ("input_tokens", "output_tokens")
+        found[verdict.system] = "watched" if is_watched or found.get(verdict.system) == "watched" else "few"
+    return found
+
+
+def _chips(title: str, options: list[str], width: int) -> Any:
+    return st.column_config.MultiselectColumn(title, options=options, color=[COLOURS[words[0]] for words in options], width=width)
+
+
+def _lists(found: pl.DataFrame) -> None:
+    _list("Shadow list: in use, not registered", inventory.shadow(found), "shadow")
+    _list("Zombie list: retired, still in use", inventory.zombie(found), "zombie")
+    _list("Registered, not seen in traces or bills", inventory.orphan(found), "orphan")
+
+
+def _list(title: str, found: pl.DataFrame, key: str) -> None:
+    if found.is_empty():
+        return
+    shown = found.with_columns(
+        pl.col("provider").map_elements(lambda name: theme.provider(name).name if name else "", pl.String),
+        pl.col("billed_usd").cast(pl.Float64),
+        where=pl.concat_list(
+            pl.when(pl.col("in_traces") == 1).then(pl.lit("Traces")), pl.when(pl.col("in_bills") == 1).then(pl.lit("Bill"))
+        ).list.drop_nulls(),
+        evidence=pl.coalesce("service", "project", "system"),
+        step=pl.col("kind").replace_strict(NEXT, default=None),
+    )
+    table(
+        f"{title}: {found.height}",
+        shown,
+        key,
+        {
+            "name": st.column_config.TextColumn("Item", width=190),
+            "kind": st.column_config.TextColumn("Kind", width=80),
+            "provider": st.column_config.TextColumn("Provider", width=110),
+            "where": st.column_config.MultiselectColumn("Seen in", options=["Traces", "Bill"], color=["gray", "gray"], width=110),
+            "evidence": st.column_config.TextColumn("Service, project or system", width=190),
+            "first_seen_at": st.column_config.DatetimeColumn("First seen", format="D MMM YYYY", width=96),
+            "calls": st.column_config.NumberColumn("Calls", format="localized", width=70),
+            "billed_usd": st.column_config.NumberColumn("Billed, $", format="%,.2f", width=80),
+            **({"step": st.column_config.TextColumn("Next step", width=230)} if key == "shadow" else {}),
+        },
+        most=6,
+    )
+
+
+def _one_system(engine: CachedEngine, scope: Scope, system: dict[str, Any], found: pl.DataFrame) -> None:
+    """Everything known about one system: its register row, its scorecard, its lineage, its drifts and its incidents."""
+    left, right = st.columns([1, 2.1], gap="small")
+    with left, st.container(border=True, height="stretch"):
+        facts = [
+            ("System", system["name"]),
+            ("Owner", system["owner"]),
+            ("Team", system["team"]),
+            ("Risk tier", system["tier"]),
+            ("Lifecycle", system["lifecycle"]),
+            ("Purpose", system["purpose"]),
+            ("Personal data", system["personal_data"]),
+            ("EU AI Act", system["eu_ai_act_class"]),
+            ("Last review", quantities.day_of_year(system["last_reviewed_on"]) if system["last_reviewed_on"] else None),
+        ]
+        st.html(
+            cards.block(cards.facts([(name, str(value)) if value is not None else (name, quantities.UNKNOWN) for name, value in facts]))
+        )
+    with right, st.container(border=True, height="stretch"):
+        results = [result for result in scorecard.scorecard(engine, scope) if result.state not in ("NO_DATA", "NOT_APPLICABLE")]
+        query = dict(st.query_params)
+        st.html(
+            cards.block(
+                cards.scorecard(
+                    {"Scorecard of the system": [rows.scorecard_row(result, [], False, query) for result in results]}, "before", ""
+                )
+            )
+        )
+    items = engine.query(DEPENDENCIES, {"system": system["system"], "end": scope.period.end})
+    own = inventory.registered(found)
+    chart(
+        f"{system['name']} rests on {items.height} registered items",
+        lineage(system["name"] or system["system"], items, mode()),
+        own.drop("register_rows", strict=False),
+        "lineage",
+        "From the register: the system, its models, prompts, indexes and data sets, and what these are made from.",
+        has_switch=False,
+    )
+    drifts = [verdict for verdict in verdicts(engine, scope) if verdict.state == "DRIFT"]
+    happened = incidents.timeline(engine, scope)
+    words = [
+        (f"{verdict.signal.replace('_', ' ')} drifted since {quantities.day(verdict.first_day)}", "; ".join(verdict.moved[:1]))
+        for verdict in drifts
+    ]
+    words += [
+        (row["title"], f"{row['incident_id']}, severity {row['severity']}, {quantities.day(row['started_at'])}")
+        for row in happened.head(4).iter_rows(named=True)
+    ]
+    with st.container(border=True):
+        st.html(cards.block(cards.findings("Drifts and incidents of the window", words or [("None", names_of(scope, engine))])))
+
+
+def names_of(scope: Scope, engine: CachedEngine) -> str:
+    names = filters.system_names(engine)
+    return ", ".join(names.get(value, value) for value in scope.dimensions.values())

@@ -47,7 +47,15 @@ class LocalLedger:
 
     def loader(self) -> Loader:
         chosen = self._settings
-        return Loader(self.store, chosen.hash_key(), chosen.attribution, chosen.user_prices, chosen.shared_costs, compare=drift_run.run)
+        return Loader(
+            self.store,
+            chosen.hash_key(),
+            chosen.attribution,
+            chosen.user_prices,
+            chosen.shared_costs,
+            compare=drift_run.run,
+            content=chosen.content_store(),
+        )
 
 
 class RemoteLedger:

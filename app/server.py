@@ -6,6 +6,7 @@ import hmac
 import io
 import ipaddress
 import json
+import logging
 import os
 import secrets
 import socket
@@ -38,6 +39,9 @@ from ingest.writer import Writer
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
+SECONDS_A_DAY = 86_400
 SCRIPT = Path(__file__).with_name("main.py")
 
 
@@ -69,12 +73,14 @@ def serve(settings: Settings, on_start: Callable[[str], None]) -> None:
     @contextlib.asynccontextmanager
     async def lifespan(app: st.App) -> AsyncIterator[None]:
         writer.start()
+        daily = asyncio.create_task(api.catch_up_daily())
         with api.announced(settings.db, url):
             on_start(url)
             yield
+        daily.cancel()
         writer.stop()
 
-    routes = [*Receiver(writer, spans.allow, settings.receiver_tokens).routes(), *api.routes()]
+    routes = [*Receiver(writer, spans.allow, settings.receiver_tokens, content=settings.content_store()).routes(), *api.routes()]
     middleware = [] if is_local else [Middleware(PagesStayLocal)]
     app = st.App(str(SCRIPT), routes=routes, lifespan=lifespan, middleware=middleware)
     try:
@@ -119,6 +125,15 @@ class Api:
                 return PlainTextResponse(str(error), 400)
 
         return endpoint
+
+    async def catch_up_daily(self) -> None:
+        """Hand on costs and compare days that arrived over HTTP, at the start and then once a day; a failure waits for the next."""
+        while True:
+            try:
+                await self._in_thread(self._ledger.loader().catch_up)
+            except Exception:
+                log.exception("costs were not handed on, or days not compared")
+            await asyncio.sleep(SECONDS_A_DAY)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

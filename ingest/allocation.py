@@ -70,7 +70,7 @@ def refresh(cursor: duckdb.DuckDBPyConnection, months: Collection[date], shared:
 
 def months(cursor: duckdb.DuckDBPyConnection) -> list[date]:
     """Every month that has charges."""
-    rows = cursor.execute("select distinct cast(date_trunc('month', c.charge_period_start) as date) from charges c").fetchall()
+    rows = cursor.execute("select distinct cast(date_trunc('month', c.charge_period_start) as date) from charges c order by 1").fetchall()
     return [row[0] for row in rows]
 
 

@@ -1,9 +1,9 @@
 """Typed rows into their table: slices of bills replaced, registers versioned, records keyed, who pays attributed."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 
 from ingest.attribution import Attribution
-from ingest.collector import Collector
+from ingest.collector import Collector, collectors
 from ingest.errors import SourceError
 from ingest.prices.models import canonical_model
 from ingest.table import RowReject
@@ -23,7 +23,8 @@ CHARGE_COLUMNS = {"provider": "provider", "project": "project", "account": "bill
 OWNER = [*CHARGE_COLUMNS.values(), "tags"]
 # Columns of a register or record row that do not belong to what it says.
 BOOKKEEPING = ("load_id", "valid_from", "valid_to", "source")
-
+# Where a bill says when something was used.
+STARTS = {"charges": "charge_period_start", "billed_usage": "bucket_start", "gpu_hours": "hour_start"}
 
 Bucket = tuple[Any, ...]
 
@@ -46,6 +47,10 @@ class Run:
     known_ids: frozenset[int]
     load_ids: list[int] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
+    months: set[date] = field(default_factory=set)  # in which calls or charges changed
+
+    def touch(self, moments: Iterable[datetime]) -> None:
+        self.months |= {date(moment.year, moment.month, 1) for moment in moments}
 
     def next_id(self, cursor: duckdb.DuckDBPyConnection) -> int:
         load_id: int = cursor.execute("select nextval('load_ids')").fetchall()[0][0]
@@ -55,12 +60,21 @@ class Run:
 
 @dataclass(frozen=True)
 class Incoming:
-    """A staged file: rows for the target, what it covers of it, the buckets it leaves unfinished, and rejects."""
+    """A staged file: rows for the target, what it covers of it, the buckets it leaves unfinished, and rejects.
+
+    `also` is the same for each further table that the file fills.
+    """
 
     frame: pl.DataFrame
     covered: pl.DataFrame
     unfinished: pl.DataFrame
     rejects: list[RowReject]
+    also: tuple[tuple[Collector, "Incoming"], ...] = ()
+
+    @property
+    def height(self) -> int:
+        """Rows of the target; those of a second register count, too: a file may have rows for that one only."""
+        return self.frame.height + sum(told.height for other, told in self.also if other.register)
 
 
 @dataclass
@@ -69,37 +83,52 @@ class Changed:
 
     slice: dict[str, Any] | None = None
     services: list[str] = field(default_factory=list)
+    at: list[datetime] = field(default_factory=list)
 
 
 def rows(cursor: duckdb.DuckDBPyConnection, collector: Collector) -> Incoming:
-    """What a staged file gives its target, by the collector's SQL; a second row of one key is rejected."""
-    frame = cursor.sql(collector.sql).pl()
+    """What a staged file gives its target, by the collector's SQL; a second row of one key is rejected.
+
+    Raises SourceError where the collector refuses the file.
+    """
+    if collector.refuse is not None:
+        for message, hint in cursor.sql(collector.refuse).fetchall():
+            raise SourceError(message, hint)
+    try:
+        frame = cursor.sql(collector.sql).pl()
+    except duckdb.DataError as error:
+        raise SourceError(f"a number is too large for a {collector.title}", "Mend the file, or export it again") from error
+    also = tuple((other, rows(cursor, other)) for other in collector.also)
     if collector.key:
-        return _first_of_key(collector, frame)
+        withdrawn = pl.DataFrame() if collector.covers is None else cursor.sql(collector.covers).pl()
+        return replace(_first_of_key(collector, frame, also), covered=withdrawn)
     what = [*collector.slice, *(collector.period or ())]
     covered, unfinished = (frame.select(what).clear() if sql is None else cursor.sql(sql).pl().select(what)
                            for sql in (collector.covers, collector.unfinished))
     covered = pl.concat([frame.select(what), covered], how="vertical_relaxed").unique(maintain_order=True)
-    return Incoming(frame.drop("source_row", strict=False), covered, unfinished.unique(maintain_order=True), [])
+    return Incoming(frame.drop("source_row", strict=False), covered, unfinished.unique(maintain_order=True), [], also)
 
 
-def _first_of_key(collector: Collector, frame: pl.DataFrame) -> Incoming:
+def _first_of_key(collector: Collector, frame: pl.DataFrame, also: tuple[tuple[Collector, Incoming], ...]) -> Incoming:
     keys = [*collector.key, *(["valid_from"] if collector.register and "valid_from" in frame.columns else [])]
     frame = frame.sort("source_row", maintain_order=True)
     first = pl.struct(keys).is_first_distinct()
     repeated = frame.filter(~first)
     what = " and ".join(collector.key)
-    return Incoming(frame.filter(first).drop("source_row"), pl.DataFrame(), pl.DataFrame(),
-                    [RowReject(position, f"a second row with the same {what}") for position in repeated["source_row"]])
+    rejects = [RowReject(position, f"a second row with the same {what}") for position in repeated["source_row"]]
+    rejects += [reject for _, told in also for reject in told.rejects]
+    return Incoming(frame.filter(first).drop("source_row"), pl.DataFrame(), pl.DataFrame(), rejects, also)
 
 
 def into(cursor: duckdb.DuckDBPyConnection, collector: Collector, incoming: Incoming, run: Run,
          attribution: Attribution) -> Changed:
     """Insert rows into the collector's target, inside the caller's transaction and as the run's newest load."""
     frame = incoming.frame.with_columns(pl.lit(run.load_ids[-1], pl.Int64).alias("load_id"))
-    if collector.target in ("charges", "billed_usage"):
-        frame = _as_bill(frame, collector, attribution)
-        changed = Changed(slice=_replace_slice(cursor, collector, incoming, run))
+    if collector.period or collector.slice:
+        frame = frame.with_columns(pl.lit(collector.name).alias("source"))
+        frame = _as_bill(frame, collector, attribution) if collector.target in ("charges", "billed_usage") else frame
+        starts = incoming.covered[collector.period[0]] if collector.period else frame[STARTS[collector.target]]
+        changed = Changed(slice=_replace_slice(cursor, collector, incoming, run), at=starts.drop_nulls().to_list())
         _insert(cursor, collector.target, frame)
     elif collector.register:
         changed = Changed(services=_services(frame))
@@ -109,7 +138,11 @@ def into(cursor: duckdb.DuckDBPyConnection, collector: Collector, incoming: Inco
         frame = frame.with_columns(pl.lit(collector.name).alias("source"))
         if collector.key:
             _delete_keys(cursor, collector.target, collector.key, frame)
+        if not incoming.covered.is_empty():
+            _delete_keys(cursor, collector.target, collector.key, incoming.covered)
         _insert(cursor, collector.target, frame)
+    for other, told in incoming.also:
+        changed.services += into(cursor, other, told, run, attribution).services
     return changed
 
 
@@ -118,7 +151,7 @@ def total(collector: Collector, frame: pl.DataFrame) -> tuple[Decimal | None, st
     if collector.total is None or frame.is_empty():
         return None, None
     currencies = frame["billing_currency"].drop_nulls().unique().to_list() if "billing_currency" in frame.columns else []
-    return frame[collector.total].sum(), currencies[0] if len(currencies) == 1 else None
+    return Decimal(frame[collector.total].sum()), currencies[0] if len(currencies) == 1 else None
 
 
 def rejects(cursor: duckdb.DuckDBPyConnection, load_id: int, path: str, found: Sequence[RowReject]) -> None:
@@ -131,7 +164,8 @@ def rejects(cursor: duckdb.DuckDBPyConnection, load_id: int, path: str, found: S
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
-    wanted = [row[0] for row in cursor.execute("select column_name from information_schema.columns where table_name = ?", [table]).fetchall()]
+    columns = cursor.execute("select column_name from information_schema.columns where table_name = ?", [table]).fetchall()
+    wanted = [row[0] for row in columns]
     cursor.register("incoming", frame.select([name for name in frame.columns if name in wanted]))
     cursor.execute(f"insert into {table} by name select * from incoming")
     cursor.unregister("incoming")
@@ -142,7 +176,7 @@ def _as_bill(frame: pl.DataFrame, collector: Collector, attribution: Attribution
     pairs = frame.select("provider", "model").unique().drop_nulls("model").rows()
     names = {pair: canonical_model(pair[1], pair[0]) for pair in pairs}
     models = [names.get(pair) for pair in frame.select("provider", "model").rows()]
-    frame = frame.with_columns(pl.Series("model", models, pl.String), pl.lit(collector.name).alias("source"))
+    frame = frame.with_columns(pl.Series("model", models, pl.String))
     if collector.target == "billed_usage":
         return frame
     currencies = sorted(frame["billing_currency"].drop_nulls().unique().to_list())
@@ -181,14 +215,14 @@ def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, inco
     if not covered.columns:
         return None
     # One format may name the account and the other not: between formats an unnamed account is any.
-    same = [f"(t.{name} is not distinct from k.{name} or t.source <> $source and (t.{name} is null or k.{name} is null))"
-            for name in collector.slice]
+    same = [f"(t.{name} is not distinct from k.{name} or t.source <> $source and ({_is_any(name, collector)}))" for name in collector.slice]
     if collector.period is not None:
         start, end = collector.period
         same += [f"t.{start} < k.{end}", f"t.{end} > k.{start}"]
     cursor.register("covered", covered.with_columns(pl.Series("kept", _continued(collector, incoming, run), pl.List(pl.Int64))))
     cursor.execute(f"""delete from {collector.target} t using covered k
-                       where list_contains($sources, t.source) and {' and '.join(same)} and not list_contains($kept, t.load_id)
+                       where list_contains($sources, t.source) and {' and '.join(same)}
+                         and not (t.source = $source and list_contains($kept, t.load_id))
                          and not list_contains(k.kept, t.load_id)""",
                    {"source": collector.name, "sources": [collector.name, *collector.replaces],
                     "kept": [*run.known_ids, *run.load_ids] if collector.chunked else []})
@@ -196,6 +230,12 @@ def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, inco
     spans = covered.select([pl.col(name).cast(pl.String).min().alias(f"{name}_from") for name in covered.columns]
                            + [pl.col(name).cast(pl.String).max().alias(f"{name}_to") for name in covered.columns])
     return spans.row(0, named=True)
+
+
+def _is_any(name: str, collector: Collector) -> str:
+    """SQL for what other formats leave open: a slice that is not named, or that the format does not tell apart."""
+    coarser = [other for other in collector.replaces if name not in collectors()[other].slice]
+    return " or ".join([f"t.{name} is null", f"k.{name} is null", *(f"t.source = '{other}'" for other in coarser)])
 
 
 def _continued(collector: Collector, incoming: Incoming, run: Run) -> list[list[int]]:
@@ -234,7 +274,8 @@ def _insert_versions(cursor: duckdb.DuckDBPyConnection, collector: Collector, fr
                              {"run": run.load_ids}).fetchall()[0][0]
     default_from = run.as_of.replace(hour=0, minute=0, second=0, microsecond=0) if earlier else OPEN_START
     given = pl.col("valid_from") if "valid_from" in frame.columns else pl.lit(None, pl.Datetime("us"))
-    frame = frame.with_columns(is_dated=given.is_not_null(), valid_from=given.fill_null(default_from), valid_to=pl.lit(None, pl.Datetime("us")))
+    frame = frame.with_columns(is_dated=given.is_not_null(), valid_from=given.fill_null(default_from),
+                               valid_to=pl.lit(None, pl.Datetime("us")))
     frame = _news(cursor, table, keys, frame)
     _delete_keys(cursor, table, (*keys, "valid_from"), frame)
     _insert(cursor, table, frame)
@@ -247,8 +288,9 @@ def _insert_versions(cursor: duckdb.DuckDBPyConnection, collector: Collector, fr
 
 def _news(cursor: duckdb.DuckDBPyConnection, table: str, keys: Sequence[str], frame: pl.DataFrame) -> pl.DataFrame:
     """The rows without those that bring no date of their own and say what the version in force says already."""
-    said = [row[0] for row in cursor.execute("select column_name from information_schema.columns where table_name = ? order by ordinal_position",
-                                             [table]).fetchall() if row[0] not in BOOKKEEPING]
+    columns = cursor.execute("""
+        select column_name from information_schema.columns where table_name = ? order by ordinal_position""", [table]).fetchall()
+    said = [row[0] for row in columns if row[0] not in BOOKKEEPING]
     cursor.register("incoming", frame.with_columns([pl.lit(None).alias(name) for name in said if name not in frame.columns]))
     cursor.execute(f"create or replace temp table versions as select * from {table} limit 0")
     cursor.execute("insert into versions by name select * exclude (is_dated) from incoming")

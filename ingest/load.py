@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,14 +13,18 @@ from typing import Any, Literal
 
 import duckdb
 
-from ingest import insert, rollup
+from ingest import allocation, drift, insert, rollup
 from ingest.attribution import Attribution
 from ingest.collector import detect
+from ingest.content import ContentStore
 from ingest.errors import SpanledgerError, UnknownFormat
+from ingest.governance import adrs
 from ingest.insert import Run
 from ingest.otlp import files as otlp_files
+from ingest.otlp import prometheus, signals
 from ingest.otlp.commit import SpanLedger, Written
-from ingest.otlp.span import Reject, Span
+from ingest.otlp.signals import SIGNALS, Items, Signal, SignalKind
+from ingest.otlp.span import Reject
 from ingest.prices.book import ensure_book
 from ingest.probe import probe
 from ingest.store import Store
@@ -27,9 +32,11 @@ from ingest.table import RowReject, stage
 
 Status = Literal["loaded", "partial", "already loaded", "failed"]
 OTLP = "otlp"
+CONTENT_FOLDER = ".duckdb.content"
 OF_A_LEDGER = (".duckdb", ".duckdb.wal", ".duckdb.key", ".duckdb.server", "spanledger.toml")
 
-SPANS_PER_INSERT = 20_000
+ITEMS_PER_INSERT = 20_000
+NEWEST_MONTHS = 2  # late spans and restated bills are of these
 # Inserts of a file that are decoded before the writer's lock is taken; longer files go on decoding inside it.
 DECODED_AHEAD = 10
 
@@ -75,7 +82,10 @@ class Loader:
     hash_key: bytes
     attribution: Attribution = field(default_factory=Attribution)
     user_prices: Path | None = None
+    shared_costs: Mapping[str, allocation.SharedKey] = field(default_factory=dict)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC).replace(tzinfo=None)
+    compare: drift.Compare | None = None
+    content: ContentStore | None = None
 
     def load(
         self,
@@ -89,6 +99,8 @@ class Loader:
         sources = [Source(path, name, _sha256(path)) for path, name in files]
         known = self._known(source.sha256 for source in sources)
         spans = SpanLedger(self.hash_key, self.attribution)
+        if self.content is not None:
+            self.content.tidy()
         with self.store.transaction() as cursor:
             ensure_book(cursor, self.user_prices)
         run = Run(as_of or self.clock(), frozenset(known.values()))
@@ -102,7 +114,17 @@ class Loader:
                     known[source.sha256] = run.load_ids[-1]
             progress(outcome)
             outcomes.append(outcome)
+        if run.months:
+            with self.store.transaction() as cursor:
+                allocation.refresh(cursor, run.months, self.shared_costs)
+        drift.update(self.store, self.compare, self.clock())
         return outcomes
+
+    def catch_up(self) -> None:
+        """Hand on and compare what arrived over HTTP since the last load: the newest months with a bill, and complete days."""
+        with self.store.transaction() as cursor:
+            allocation.refresh(cursor, allocation.months(cursor)[-NEWEST_MONTHS:], self.shared_costs)
+        drift.update(self.store, self.compare, self.clock())
 
     def rebuild(self) -> int:
         """Apply the rules, roles and prices of now to every stored span and billing line; the number of spans."""
@@ -111,7 +133,9 @@ class Loader:
             insert.attribute_again(cursor, self.attribution)
             written = SpanLedger(self.hash_key, self.attribution).rebuild(cursor)
             rollup.rebuild_all(cursor)
+            allocation.refresh(cursor, allocation.months(cursor), self.shared_costs)
             event(cursor, "rebuild", self.clock(), {"spans": written.rows})
+        drift.update(self.store, self.compare, self.clock())
         return written.rows
 
     def _known(self, hashes: Iterable[str]) -> dict[str, int]:
@@ -125,8 +149,14 @@ class Loader:
     def _load_one(self, source: "Source", collector: str | None, run: Run, spans: SpanLedger) -> Outcome:
         started_at = self.clock()
         try:
-            if collector in (None, OTLP) and otlp_files.looks_like_otlp(source.path):
-                outcome = self._load_spans(source, run, spans, started_at)
+            signal = otlp_files.signal_of(source.path) if collector in (None, OTLP) else None
+            if signal is not None:
+                with self._keeping(SIGNALS[signal]) as kind:
+                    items = otlp_files.read(source.path, kind, spans.allow)
+                    outcome = self._load_telemetry(source, signal, items, run, spans, started_at)
+            elif collector is None and prometheus.is_page(source.path):
+                items = prometheus.read(source.path)
+                outcome = self._load_telemetry(source, "metrics", items, run, spans, started_at)
             else:
                 outcome = self._load_table(source, collector, run, spans, started_at)
         except (SpanledgerError, otlp_files.DecodeError) as error:
@@ -135,34 +165,44 @@ class Loader:
                 record(cursor, source, started_at, self.clock(), outcome)
         return outcome
 
-    def _load_spans(self, source: "Source", run: Run, spans: SpanLedger, started_at: datetime) -> Outcome:
+    def _keeping(self, kind: SignalKind) -> AbstractContextManager[SignalKind]:
+        return self.content.keeping(kind) if self.content is not None else nullcontext(kind)
+
+    def _load_telemetry(
+        self, source: "Source", signal: Signal, items: Iterator[Items], run: Run, spans: SpanLedger, started_at: datetime
+    ) -> Outcome:
         outcome = Outcome(source.name, "loaded", OTLP)
-        batches = _large(otlp_files.read_spans(source.path, spans.allow))
+        batches = _large(items)
         ahead = list(islice(batches, DECODED_AHEAD))
         with self.store.transaction() as cursor:
             load_id, written = run.next_id(cursor), Written()
             for batch, rejects in (*ahead, *batches):
-                written.add(spans.write(cursor, batch, load_id))
+                written.add(signals.write(cursor, spans, signal, batch, load_id))
                 outcome.rejects += [RowReject(r.position, r.reason, r.length, r.sha256) for r in rejects]
             rollup.rebuild(cursor, written.changed_at)
+            run.touch(written.changed_at)
             outcome.rows, outcome.duplicates_removed = written.rows, written.duplicates
             record(cursor, source, started_at, self.clock(), outcome, load_id)
         return outcome
 
     def _load_table(self, source: "Source", name: str | None, run: Run, spans: SpanLedger, started_at: datetime) -> Outcome:
-        probed = probe(source.path)
+        probed = probe(source.path, source.name)
         collector = detect(probed, name)
         with self.store.cursor() as staging:
             rejects = stage(staging, probed, collector)
             incoming = insert.rows(staging, collector)
-        outcome = Outcome(source.name, "loaded", collector.name, incoming.frame.height, rejects=rejects + incoming.rejects)
+        outcome = Outcome(source.name, "loaded", collector.name, incoming.height, rejects=rejects + incoming.rejects)
         with self.store.transaction() as cursor:
             load_id = run.next_id(cursor)
             changed = insert.into(cursor, collector, incoming, run, self.attribution)
+            run.touch(changed.at)
+            rollup.rebuild(cursor, rollup.judged(cursor, load_id) if collector.target == "evaluations" else [])
             outcome.total, outcome.currency = insert.total(collector, incoming.frame)
             record(cursor, source, started_at, self.clock(), outcome, load_id, changed.slice)
             if changed.services:
-                rollup.rebuild(cursor, spans.rebuild(cursor, changed.services).changed_at)
+                moved = spans.rebuild(cursor, changed.services).changed_at
+                rollup.rebuild(cursor, moved)
+                run.touch(moved)
         return outcome
 
 
@@ -222,7 +262,8 @@ def event(cursor: duckdb.DuckDBPyConnection, kind: str, at: datetime, detail: di
 
 
 def find_files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
-    """The files that a command line names; folders are walked without hidden files and what a ledger itself leaves there.
+    """The files that a command line names; folders are walked without hidden files, what a ledger itself leaves there, and
+    what lies beside decision records without being one.
 
     Raises UnknownFormat for a missing path.
     """
@@ -233,7 +274,9 @@ def find_files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
             found += [
                 (file, str(file))
                 for file in inside
-                if not file.name.endswith(OF_A_LEDGER) and not any(part.startswith(".") for part in file.relative_to(path).parts)
+                if not file.name.endswith(OF_A_LEDGER)
+                and not any(part.startswith(".") or part.endswith(CONTENT_FOLDER) for part in file.relative_to(path).parts)
+                and not adrs.is_beside(file)
             ]
         elif path.exists():
             found.append((path, str(path)))
@@ -253,15 +296,15 @@ def _load_order(source: Source) -> tuple[int, str]:
     return (0 if is_records else 1, source.name)
 
 
-def _large(batches: Iterator[tuple[list[Span], list[Reject]]]) -> Iterator[tuple[list[Span], list[Reject]]]:
-    """The messages of a file together, until they are worth an insert: exporters write a few spans each."""
-    spans: list[Span] = []
+def _large(batches: Iterator[Items]) -> Iterator[Items]:
+    """The messages of a file together, until they are worth an insert: exporters write a few items each."""
+    items: list[Any] = []
     rejects: list[Reject] = []
     for more, broken in batches:
-        spans += more
+        items += more
         rejects += broken
-        if len(spans) >= SPANS_PER_INSERT:
-            yield spans, rejects
-            spans, rejects = [], []
-    if spans or rejects:
-        yield spans, rejects
+        if len(items) >= ITEMS_PER_INSERT:
+            yield items, rejects
+            items, rejects = [], []
+    if items or rejects:
+        yield items, rejects

@@ -41,17 +41,72 @@ where c.started_at >= $start and c.started_at < $end and date_trunc('hour', c.st
 group by all
 """
 
-# Numeric signals as log bins of 2 % (bin = ceil(ln x / ln 1.02); x <= 1e-9 is one bin of its own), others as their text.
+# Numeric signals as log bins of 2 % (bin = ceil(ln x / ln 1.02); x <= 1e-9 is one bin of its own), scores from 0 to 1 as 200
+# equal bins, others as their text.
 LOG_BIN = "cast(case when {0} <= 1e-9 then -100000 else cast(ceil(ln({0}) / ln(1.02)) as bigint) end as varchar)"
-SIGNALS = {
-    "input_tokens": (LOG_BIN.format("c.input_tokens"), "c.input_tokens is not null and c.tokens_estimated is not true"),
-    "output_tokens": (LOG_BIN.format("c.output_tokens"), "c.output_tokens is not null and c.tokens_estimated is not true"),
-    "reasoning_tokens": (LOG_BIN.format("c.reasoning_tokens"), "c.reasoning_tokens is not null and c.tokens_estimated is not true"),
-    "latency_ms": (LOG_BIN.format("c.duration_ms"), "c.duration_ms is not null"),
-    "ttft_ms": (LOG_BIN.format("c.ttft_ms"), "c.ttft_ms is not null"),
-    "finish_reason": ("c.finish_reason", "c.finish_reason is not null"),
+SCORE_BIN = "cast(cast(ceil({0} * 200) as bigint) as varchar)"
+ANSWERED, COUNTED = "c.error_type is null", "c.error_type is null and c.tokens_estimated is not true"
+# Of chat calls: what a model that only embeds or reranks does is another distribution.
+OF_CALLS = {
+    "input_tokens": (LOG_BIN.format("c.input_tokens"), f"{COUNTED} and c.input_tokens is not null"),
+    "output_tokens": (LOG_BIN.format("c.output_tokens"), f"{COUNTED} and c.output_tokens is not null"),
+    "reasoning_tokens": (LOG_BIN.format("c.reasoning_tokens"), f"{COUNTED} and c.reasoning_tokens is not null"),
+    "latency_ms": (LOG_BIN.format("c.duration_ms"), f"{ANSWERED} and c.duration_ms is not null"),
+    "ttft_ms": (LOG_BIN.format("c.ttft_ms"), f"{ANSWERED} and c.ttft_ms is not null"),
+    "finish_reason": ("coalesce(c.finish_reason, '__null__')", ANSWERED),
     "error": ("coalesce(c.error_type, 'ok')", "true"),
 }
+OF_CALLS_SQL = [f"select '{name}' as signal, {value} as bin, * from c where {when}" for name, (value, when) in OF_CALLS.items()]
+# What else a trace did, and how its answers were judged, counts on the day of the call that started it or was judged, with
+# that call's keys. A row looks one day around its call, never at the batch, so that any portions give the same counts.
+NEARBY = "{0} >= c.started_at - interval 1 day and {0} <= c.started_at + interval 1 day"
+SCORE = "e.score between 0 and 1 and e.error is null and e.evaluator_kind <> 'human' and e.evaluated_at >= c.started_at - interval 1 day"
+BESIDE_CALLS = f"""
+select 'calls_per_trace' as signal, {LOG_BIN.format("count(*)")} as bin, any_value(c) as call
+from started c join nearby s on s.trace_id = c.trace_id and s.role = 'call' and {NEARBY.format("s.started_at")}
+group by c.trace_id
+union all
+select 'tool', coalesce(s.tool_name, '__null__'), c
+from started c join nearby s on s.trace_id = c.trace_id and s.role = 'tool' and {NEARBY.format("s.started_at")}
+union all
+select 'retrieval_score', {SCORE_BIN.format("r.score")}, c
+from started c join retrievals r on r.trace_id = c.trace_id and r.score between 0 and 1 and {NEARBY.format("r.retrieved_at")}
+where r.retrieved_at >= $start - interval 1 day and r.retrieved_at < $end + interval 1 day
+union all
+select concat('evaluation:', e.name, '@', e.evaluator_version), {SCORE_BIN.format("e.score")}, c
+from changed c join evaluations e on e.response_id = c.response_id and {SCORE} where e.evaluated_at >= $start - interval 1 day
+union all
+select concat('evaluation:', e.name, '@', e.evaluator_version), {SCORE_BIN.format("e.score")}, c
+from started c join evaluations e on e.trace_id = c.trace_id and e.response_id is null and {SCORE}
+where e.evaluated_at >= $start - interval 1 day
+"""
+SIGNAL_DAY = f"""
+insert into signal_day by name
+with changed as materialized (
+    select {SIGNAL_KEYS}, started_at, trace_id, response_id, starts_request, operation, input_tokens, output_tokens, reasoning_tokens,
+           tokens_estimated, duration_ms, ttft_ms, finish_reason, error_type
+    from calls where started_at >= $start and started_at < $end
+                          and date_trunc('day', started_at) in (select day from changed_days)
+), started as (
+    select * from changed where starts_request
+), nearby as (
+    select trace_id, started_at, role, tool_name from spans
+    where role in ('call', 'tool') and started_at >= $start - interval 1 day and started_at < $end + interval 1 day
+), c as (
+    select * from changed where operation is null or operation not in ('embeddings', 'rerank')
+), beside as ({BESIDE_CALLS}), signals as (
+    {" union all by name ".join(OF_CALLS_SQL)}
+    union all by name select signal, bin, unnest(call) from beside
+)
+select cast(started_at as date) as day, {SIGNAL_KEYS}, signal, bin, count(*) as n from signals group by all
+"""
+# The calls that the evaluations of a load judge.
+JUDGED = """
+select c.started_at from evaluations e join calls c on c.response_id = e.response_id where e.load_id = $load_id
+union
+select c.started_at from evaluations e join calls c on c.trace_id = e.trace_id and c.starts_request
+where e.load_id = $load_id and e.response_id is null
+"""
 
 
 def rebuild(cursor: duckdb.DuckDBPyConnection, changed: Collection[datetime]) -> None:
@@ -65,17 +120,14 @@ def rebuild(cursor: duckdb.DuckDBPyConnection, changed: Collection[datetime]) ->
     cursor.execute("create or replace temp table changed_days as select unnest($days) as day", {"days": days})
     cursor.execute("delete from usage_hour where hour in (select hour from changed_hours)")
     cursor.execute("delete from signal_day where day in (select cast(day as date) from changed_days)")
+    cursor.execute("delete from drift_results where as_of > $day", {"day": days[0]})  # they compared what was known before
     cursor.execute(USAGE_HOUR, {"start": hours[0], "end": hours[-1] + timedelta(hours=1)})
-    selects = [f"select '{signal}' as signal, {value} as bin, * from c where {condition}" for signal, (value, condition) in SIGNALS.items()]
-    cursor.execute(
-        f"""
-        insert into signal_day by name
-        with c as (select * from calls where started_at >= $start and started_at < $end
-                   and date_trunc('day', started_at) in (select day from changed_days)),
-             signals as ({" union all by name ".join(selects)})
-        select cast(started_at as date) as day, {SIGNAL_KEYS}, signal, bin, count(*) as n from signals group by all""",
-        {"start": days[0], "end": days[-1] + timedelta(days=1)},
-    )
+    cursor.execute(SIGNAL_DAY, {"start": days[0], "end": days[-1] + timedelta(days=1)})
+
+
+def judged(cursor: duckdb.DuckDBPyConnection, load_id: int) -> list[datetime]:
+    """The start times of the calls that the evaluations of a load judge: their signals have to be rebuilt."""
+    return [row[0] for row in cursor.execute(JUDGED, {"load_id": load_id}).fetchall()]
 
 
 def rebuild_all(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -88,6 +88,20 @@ create table if not exists evaluations (
     trace_id varchar, span_id varchar, response_id varchar, dataset varchar, error varchar, load_id bigint
 );
 
+-- Evaluations with the span that they judge: by its ids, else the call with their response id; NULL where neither is known.
+create or replace view evaluated as
+with answered as (
+    select response_id, max_by({'trace_id': trace_id, 'span_id': span_id}, started_at) as call
+    from spans where role = 'call' and response_id is not null group by response_id
+)
+select e.* exclude (trace_id, span_id), s.trace_id, coalesce(s.duplicate_of, s.span_id) as span_id, s.started_at, s.system, s.team,
+       s.environment, s.provider, s.model, s.prompt_version
+from evaluations e
+left join spans own on own.sent_trace_id = e.trace_id and own.span_id = e.span_id
+left join answered a on own.span_id is null and a.response_id = e.response_id
+left join spans s on s.trace_id = coalesce(own.trace_id, a.call.trace_id) and s.span_id = coalesce(own.span_id, a.call.span_id)
+                 and (own.span_id is null or s.sent_trace_id = own.sent_trace_id);
+
 create table if not exists retrievals (
     trace_id varchar, span_id varchar, retrieved_at timestamp, system varchar, rank bigint, document_id varchar,
     score double, load_id bigint
@@ -103,6 +117,44 @@ create table if not exists gpu_hours (
     hour_start timestamp, node varchar, gpu_id varchar, gpu_model varchar, utilization_ratio double, energy_kwh double,
     cost_usd decimal(24,12), owner varchar, source varchar, load_id bigint
 );
+
+-- Readings of GPUs, one per GPU, measure and moment; gpu_hours with source dcgm or hw is computed from them.
+create table if not exists gpu_points (
+    node varchar, gpu_id varchar,
+    measure varchar,                    -- engine_ratio | busy_ratio | energy_kwh | power_w
+    measured_at timestamp,
+    since timestamp,                    -- set where the value was used since then; else it is a state
+    value double, gpu_model varchar, owner varchar, source varchar, load_id bigint
+);
+
+-- What clients counted themselves: of a cumulative series the last state of each hour, of a delta series each interval.
+create table if not exists client_metric_points (
+    series varchar, metric varchar, service varchar, provider varchar, model varchar, operation varchar, token_type varchar,
+    is_delta boolean, started_at timestamp, measured_at timestamp,
+    bucket timestamp,                   -- the hour of a state, the end of an interval
+    operations bigint, tokens double, load_id bigint
+);
+
+-- The clients' own count by hour: a check on `calls`, which repeats them; the two are never added up.
+create or replace view client_metrics_hour as
+with steps as (
+    select p.*, lag(p.operations) over series as operations_before, lag(p.tokens) over series as tokens_before
+    from client_metric_points p
+    window series as (partition by p.series, p.started_at, p.is_delta order by p.bucket)
+), counted as (
+    -- A series begins at zero when its start is known; without one its first state only says where it stands. A state
+    -- that fell was counted from zero again.
+    select s.* exclude (operations, tokens),
+           case when s.is_delta or s.operations < s.operations_before then s.operations
+                else s.operations - coalesce(s.operations_before, case when s.started_at is not null then 0 end) end as operations,
+           case when s.is_delta or s.tokens < s.tokens_before then s.tokens
+                else s.tokens - coalesce(s.tokens_before, case when s.started_at is not null then 0 end) end as tokens
+    from steps s
+)
+select date_trunc('hour', c.bucket) as hour, c.service, c.provider, c.model, c.operation, c.metric, c.token_type,
+       cast(sum(c.operations) as bigint) as operations, cast(round(sum(c.tokens)) as bigint) as tokens
+from counted c
+group by all;
 
 -- ---------------------------------------------------------------- what it cost
 
@@ -122,6 +174,7 @@ create table if not exists charges (
     token_class varchar,                -- uncached_input | cache_read | cache_write_5m | cache_write_1h | output; NULL = no tokens
     unit_class varchar,                 -- what else it is: search, code, image, audio, storage, provisioned, gpu, tax, credit, fee, other
     service_tier varchar, project varchar, api_key_id varchar,
+    region_scope varchar,               -- where the tokens were processed, as in prices; NULL = the bill does not tell
     system varchar, team varchar,       -- by attribution rules; NULL = to be allocated
     usd_billed_cost decimal(24,12), usd_effective_cost decimal(24,12), provisional boolean,
     source varchar, load_id bigint
@@ -137,7 +190,9 @@ create table if not exists billed_usage (
 
 create table if not exists allocations (
     period date, provider varchar, model varchar, system varchar, team varchar, feature varchar, tenant varchar,
-    prompt_version varchar, cost_center varchar, usd_cost decimal(24,12), basis varchar, load_id bigint
+    prompt_version varchar, cost_center varchar, usd_cost decimal(24,12),
+    basis varchar,                      -- rule | tokens | unattributed | shared
+    invoice_issuer_name varchar
 );
 
 -- The price book: append-only, valid time and recorded time.
@@ -310,23 +365,25 @@ qualify row_number() over (partition by p.provider, p.model, p.region_scope, p.s
     and p.usd_per_million is not null;
 
 -- The prices of every class in USD per million tokens, as a struct, for rows (id, at, provider, model, region_scope,
--- service_tier, context_tokens): the exact row of the user's file, the exact packaged row, then any region, then the
--- standard tier; contract before list. A row with min_context_tokens holds for requests with more input than that.
+-- service_tier, context_tokens, list_only): the exact row of the user's file, the exact packaged row, then any region, then
+-- the standard tier; contract before list, or no contract at all where list_only. A row with min_context_tokens holds for requests with more input than that.
 create or replace macro price_of(wanted) as table (
     with asked as (
         select w.id, w.at, w.provider, coalesce(n.priced_as, w.model) as model, coalesce(w.region_scope, 'any') as region_scope,
                case when w.service_tier in ('batch', 'flex', 'priority') then w.service_tier else 'standard' end as service_tier,
-               coalesce(w.context_tokens, 0) as context_tokens
+               coalesce(w.context_tokens, 0) as context_tokens, w.list_only
         from query_table(wanted) w left join price_names n on n.provider = w.provider and n.model = w.model
     ), cards as materialized (
-        select k.provider as asked_provider, k.model as asked_model, k.region_scope as asked_region, k.service_tier as asked_tier, b.*,
+        select k.provider as asked_provider, k.model as asked_model, k.region_scope as asked_region, k.service_tier as asked_tier,
+               k.list_only as asked_list_only, b.*,
                b.service_tier <> k.service_tier as is_tier_fallback,
-               row_number() over (partition by k.provider, k.model, k.region_scope, k.service_tier
+               row_number() over (partition by k.provider, k.model, k.region_scope, k.service_tier, k.list_only
                                   order by b.service_tier <> k.service_tier, b.region_scope <> k.region_scope, b.kind <> 'contract', b.packaged,
                                            b.min_context_tokens desc, b.recorded_at desc, b.valid_from desc) as preference
-        from (select distinct a.provider, a.model, a.region_scope, a.service_tier from asked a) k
+        from (select distinct a.provider, a.model, a.region_scope, a.service_tier, a.list_only from asked a) k
         join price_book b on b.provider = k.provider and b.model = k.model and b.region_scope in (k.region_scope, 'any')
-                         and b.service_tier in (k.service_tier, 'standard') and b.kind in ('contract', 'list')
+                         and b.service_tier in (k.service_tier, 'standard')
+                         and (b.kind = 'list' or b.kind = 'contract' and not k.list_only)
     )
     select a.id,
            {'uncached_input': min_by(c.usd_per_million, c.preference) filter (c.token_class = 'uncached_input'),
@@ -338,7 +395,7 @@ create or replace macro price_of(wanted) as table (
            min_by(concat(c.kind, ': ', c.source), c.preference) filter (c.token_class = 'uncached_input') as price_source
     from asked a
     join cards c on c.asked_provider = a.provider and c.asked_model = a.model and c.asked_region = a.region_scope
-                and c.asked_tier = a.service_tier and c.valid_from <= a.at and (c.valid_to is null or a.at < c.valid_to)
+                and c.asked_tier = a.service_tier and c.asked_list_only = a.list_only and c.valid_from <= a.at and (c.valid_to is null or a.at < c.valid_to)
                 and (c.min_context_tokens = 0 or a.context_tokens > c.min_context_tokens)
     group by a.id
 );
@@ -357,7 +414,8 @@ create or replace macro cost_usd(uncached, cache_read, write_5m, write_1h, outpu
 -- input contains the cached tokens, a call costs something between the one reading and the other.
 create or replace macro price_calls(batch) as table (
     with wanted as (
-        select b.id, b.started_at as at, b.provider, b.model, b.region_scope, b.service_tier, b.input_tokens as context_tokens
+        select b.id, b.started_at as at, b.provider, b.model, b.region_scope, b.service_tier, b.input_tokens as context_tokens,
+               false as list_only
         from query_table(batch) b
     ), c as (
         select b.*, p.price, p.is_tier_fallback, p.price_source as found_source,

@@ -3,16 +3,20 @@
 import logging
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import duckdb
 
 from ingest import insert, rollup
+from ingest.otlp import signals
 from ingest.otlp.commit import SpanLedger, Written
-from ingest.otlp.span import Reject, Span
+from ingest.otlp.signals import SIGNALS, Signal
+from ingest.otlp.span import Reject
 from ingest.store import Store
 from ingest.table import RowReject
 
@@ -20,20 +24,35 @@ log = logging.getLogger(__name__)
 
 SOURCE = "otlp/http"
 MAX_WAITING_REQUESTS = 256
-SPANS_PER_COMMIT = 20_000
+MAX_WAITING_ITEMS = 500_000
+ITEMS_PER_COMMIT = 20_000
+# One request of nothing but broken items must not fill the ledger with reasons.
+MAX_REJECTS_KEPT = 1_000
+
+
+def where(error: BaseException) -> str:
+    """What an error is and where it came from, without its text, which may quote a value that was sent."""
+    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
 class QueueFull(Exception):
-    """More requests wait than may: the sender has to come again."""
+    """More waits to be committed than may: the sender has to come again."""
 
 
 @dataclass
 class Request:
-    """The spans of one body, and the future that its sender waits for."""
+    """The items of one body, and the future that its sender waits for."""
 
-    spans: Sequence[Span]
+    signal: Signal
+    items: Sequence[Any]
     rejects: Sequence[Reject]
     done: Future[None] = field(default_factory=Future)
+
+    def row_rejects(self) -> list[RowReject]:
+        kept = [RowReject(r.position, r.reason, r.length, r.sha256) for r in self.rejects[:MAX_REJECTS_KEPT]]
+        if more := len(self.rejects) - len(kept):
+            kept.append(RowReject(self.rejects[len(kept)].position, f"{more:,} more of the same request were rejected"))
+        return kept
 
 
 class Writer:
@@ -43,44 +62,51 @@ class Writer:
         self._store, self._ledger, self._clock = store, ledger, clock
         self._queue: queue.Queue[Request | None] = queue.Queue(MAX_WAITING_REQUESTS)
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._lock = threading.Lock()
+        self._waiting_items = 0
+        self._is_stopping = False
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Commit what waits, then end."""
+        """Take no more, commit what waits, then end."""
+        with self._lock:
+            self._is_stopping = True
         self._queue.put(None)
         self._thread.join()
 
-    def submit(self, spans: Sequence[Span], rejects: Sequence[Reject]) -> Future[None]:
-        """Queue the spans of a body; the future ends with the commit, or with the error that prevented it.
+    def submit(self, signal: Signal, items: Sequence[Any], rejects: Sequence[Reject]) -> Future[None]:
+        """Queue the items of a body; the future ends with the commit, or with the error that prevented it.
 
-        Raises QueueFull at once when too many requests wait.
+        A request whose future is cancelled before its turn is not written. Raises QueueFull at once when too much waits,
+        counted in requests and in items.
         """
-        request = Request(spans, rejects)
-        try:
-            self._queue.put_nowait(request)
-        except queue.Full as error:
-            raise QueueFull from error
+        request = Request(signal, items, rejects)
+        with self._lock:
+            # One request of any size is taken when nothing else waits, or it could never be.
+            if self._is_stopping or (self._waiting_items and self._waiting_items + len(items) > MAX_WAITING_ITEMS):
+                raise QueueFull
+            try:
+                self._queue.put_nowait(request)
+            except queue.Full as error:
+                raise QueueFull from error
+            self._waiting_items += len(items)
         return request.done
 
     def _run(self) -> None:
-        while (request := self._queue.get()) is not None:
-            group, is_last = self._group(request)
-            try:
-                self._commit(group)
-            except Exception:
-                log.exception("a group of %d requests was not committed; trying each by itself", len(group))
-                self._commit_each(group)
-            else:
-                for member in group:
-                    member.done.set_result(None)
+        while (first := self._queue.get()) is not None:
+            taken, is_last = self._group(first)
+            with self._lock:
+                self._waiting_items -= sum(len(request.items) for request in taken)
+            # From here on nobody can withdraw: what is written is also acknowledged.
+            self._settle([request for request in taken if request.done.set_running_or_notify_cancel()])
             if is_last:
                 return
 
     def _group(self, first: Request) -> tuple[list[Request], bool]:
-        group, spans = [first], len(first.spans)
-        while spans < SPANS_PER_COMMIT:
+        group, count = [first], len(first.items)
+        while count < ITEMS_PER_COMMIT:
             try:
                 request = self._queue.get_nowait()
             except queue.Empty:
@@ -88,34 +114,40 @@ class Writer:
             if request is None:
                 return group, True
             group.append(request)
-            spans += len(request.spans)
+            count += len(request.items)
         return group, False
 
-    def _commit_each(self, group: Sequence[Request]) -> None:
-        for request in group:
-            try:
-                self._commit([request])
-            except Exception as error:
-                log.exception("a request of %d spans was not committed", len(request.spans))
-                request.done.set_exception(error)
+    def _settle(self, group: Sequence[Request]) -> None:
+        try:
+            self._commit(group)
+        except Exception as error:
+            log.error("%d requests were not committed: %s", len(group), where(error))
+            if len(group) > 1:
+                for request in group:
+                    self._settle([request])
             else:
+                group[0].done.set_exception(error)
+        else:
+            for request in group:
                 request.done.set_result(None)
 
     def _commit(self, group: Sequence[Request]) -> None:
-        spans = [span for request in group for span in request.spans]
-        rejects = [RowReject(r.position, r.reason, r.length, r.sha256) for request in group for r in request.rejects]
-        if not spans and not rejects:
+        if not group:
             return
         now = self._clock()
+        rejects = [reject for request in group for reject in request.row_rejects()]
+        rejected = sum(len(request.rejects) for request in group)
         with self._store.transaction() as cursor:
-            load_id = self._load_of(cursor, now)
-            written = self._ledger.write(cursor, spans, load_id) if spans else Written()
+            load_id, written = self._load_of(cursor, now), Written()
+            for signal in SIGNALS:
+                items = [item for request in group if request.signal == signal for item in request.items]
+                written.add(signals.write(cursor, self._ledger, signal, items, load_id))
             rollup.rebuild(cursor, written.changed_at)
             insert.rejects(cursor, load_id, SOURCE, rejects)
             cursor.execute(
                 """update loads set rows = rows + ?, rejected = rejected + ?, finished_at = ?,
                                 status = case when rejected + ? > 0 then 'partial' else 'loaded' end where id = ?""",
-                [written.rows, len(rejects), now, len(rejects), load_id],
+                [written.rows, rejected, now, rejected, load_id],
             )
 
     def _load_of(self, cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:

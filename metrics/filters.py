@@ -53,6 +53,10 @@ class Period:
     def days(self) -> int:
         return (self.end - self.start).days
 
+    @property
+    def is_whole_months(self) -> bool:
+        return self.start.day == 1 and self.end.day == 1
+
     def previous(self) -> "Period":
         """The comparable period just before: the month before a month, the quarter before a quarter, else as many days."""
         first, last = self.start.date(), (self.end - timedelta(days=1)).date()
@@ -60,6 +64,15 @@ class Period:
             months = (last.year - first.year) * 12 + last.month - first.month + 1
             return Period(_add_months(self.start, -months), self.start)
         return Period(self.start - (self.end - self.start), self.start)
+
+    @property
+    def last_day(self) -> date:
+        return (self.end - timedelta(days=1)).date()
+
+    def two_quarters(self) -> "Period":
+        """The calendar quarter before the one of the last day, and that one up to and including the last day."""
+        last = self.last_day
+        return Period(_add_months(datetime(last.year, (last.month - 1) // 3 * 3 + 1, 1), -3), self.end)
 
 
 def _parse(text: str) -> Period:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import polars as pl
+
 from metrics import stats, survival
 from metrics.engines import Engine
 from metrics.filters import Scope
@@ -12,6 +14,18 @@ from metrics.kpi import Evidence, Kpi, Measurement
 DIMENSIONS = ("system", "team")
 PER_MILLION = 1_000_000
 MINIMUM_FOR_INTERVAL = 5
+TIMELINE: dict[str, pl.DataType | type[pl.DataType]] = {
+    **dict.fromkeys(("incident_id", "title"), pl.String),
+    "severity": pl.Int64,
+    "system": pl.String,
+    **dict.fromkeys(("started_at", "mitigated_at", "resolved_at", "detected_at", "acknowledged_at"), pl.Datetime("us")),
+    **dict.fromkeys(("mitigated_source", "ai_cause"), pl.String),
+    **dict.fromkeys(("ai", "children"), pl.Int64),
+    "url": pl.String,
+    "hours": pl.Float64,
+    **dict.fromkeys(("is_open", "is_proxy"), pl.Boolean),
+    "acknowledged_hours": pl.Float64,
+}
 
 # Without a word about its environment a call counts as production: most emitters say nothing.
 PRODUCTION = "u.environment in ('production', 'prod', 'default')"
@@ -22,7 +36,8 @@ INCIDENTS = """
 with known as (
     select i.incident_id as id, coalesce(i.parent_incident, i.incident_id) as root, i.title as title, i.severity as severity,
            coalesce(i.started_at, i.detected_at) as started_at, i.mitigated_at as mitigated_at, i.resolved_at as resolved_at,
-           i.mitigated_source as mitigated_source, i.system_id as system, s.team as team, i.ai_cause as ai_cause, i.url as url,
+           i.detected_at as detected_at, i.acknowledged_at as acknowledged_at, i.mitigated_source as mitigated_source,
+           i.system_id as system, s.team as team, i.ai_cause as ai_cause, i.url as url,
            coalesce(i.ai_attributed, case when s.system_id is not null then 'yes' else 'unknown' end) as ai_attributed
     from incidents i
     left join systems s on s.system_id = i.system_id and s.valid_from < $end and (s.valid_to is null or $end <= s.valid_to)
@@ -31,6 +46,8 @@ with known as (
            min(case when k.id = k.root then k.title end) as title, min(k.severity) as severity, min(k.started_at) as started_at,
            max(case when k.id = k.root then k.mitigated_at end) as mitigated_at,
            max(case when k.id = k.root then k.resolved_at end) as resolved_at,
+           max(case when k.id = k.root then k.detected_at end) as detected_at,
+           max(case when k.id = k.root then k.acknowledged_at end) as acknowledged_at,
            max(case when k.id = k.root then k.mitigated_source end) as mitigated_source,
            max(case when k.id = k.root then k.system end) as system, max(case when k.id = k.root then k.team end) as team,
            max(case when k.id = k.root then k.ai_cause end) as ai_cause, max(case when k.id = k.root then k.url end) as url,
@@ -38,7 +55,8 @@ with known as (
     from known k group by 1
 )
 select m.incident_id as incident_id, m.title as title, m.severity as severity, m.system as system, m.started_at as started_at,
-       m.mitigated_at as mitigated_at, m.resolved_at as resolved_at, m.mitigated_source as mitigated_source, m.ai_cause as ai_cause,
+       m.mitigated_at as mitigated_at, m.resolved_at as resolved_at, m.detected_at as detected_at,
+       m.acknowledged_at as acknowledged_at, m.mitigated_source as mitigated_source, m.ai_cause as ai_cause,
        m.ai as ai, m.children as children, m.url as url
 from merged m where {where} and m.ai > 0 order by m.started_at desc
 """
@@ -113,6 +131,29 @@ def is_time_changed(before: Measurement, after: Measurement) -> bool:
     """Whether Mann-Whitney tells the finished durations of both windows apart."""
     shift = survival.mann_whitney(before.samples["hours"], after.samples["hours"])
     return shift is not None and shift.p < 0.05
+
+
+def timeline(engine: Engine, scope: Scope) -> pl.DataFrame:
+    """Incidents known to be AI's, newest first: with hours until mitigated (so far where is_open), is_proxy where the
+    resolution stands in, and acknowledged_hours from detection to acknowledgement."""
+    rows, _ = _incidents(engine, scope)
+    end = scope.period.end
+    found = [
+        {
+            **row,
+            "hours": _hours(row["started_at"], row["mitigated_at"] or row["resolved_at"])
+            if _is_over(row, end)
+            else _hours(row["started_at"], end),
+            "is_open": not _is_over(row, end),
+            "is_proxy": row["mitigated_at"] is None and _is_over(row, end),
+            "acknowledged_hours": _hours(row["detected_at"], row["acknowledged_at"])
+            if row["detected_at"] and row["acknowledged_at"]
+            else None,
+        }
+        for row in rows
+        if row["ai"] == 2
+    ]
+    return pl.DataFrame(found, schema=TIMELINE, strict=False)
 
 
 def _incidents(engine: Engine, scope: Scope) -> tuple[Sequence[dict[str, Any]], Evidence]:

@@ -61,6 +61,7 @@ class Kpi:
     measure: Callable[[Engine, Scope], Measurement]
     is_changed: Callable[[Measurement, Measurement], bool]  # whether the window before and this one truly differ
     trend_by: Literal["week", "month"] = "month"
+    without: Callable[[Engine, Scope], str] | None = None  # why it is not measured, with what the ledger knows all the same
     version: int = 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from metrics.engines import Engine
 from metrics.filters import Scope
 from metrics.kpi import Kpi, KpiResult, Measurement, State, Status, Target, kpis
+from metrics.registers import REGISTERS, valid
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ IMPROVE = "improve"
 
 # When what a KPI is computed from was last loaded.
 FRESHNESS = {"usage_hour": "select max(l.finished_at) as at from loads l where l.source in ('otlp', 'otlp/http') and l.rows > 0"}
-FRESHNESS_OF_TABLE = "select max(l.finished_at) as at from loads l where l.id in (select t.load_id from {table} t)"
+FRESHNESS_OF_TABLE = "select max(l.finished_at) as at from loads l where l.id in (select t.load_id from {rows})"
 
 TARGETS = """
 select t.scope as scope, t.target as target, t.direction as direction, t.amber_margin as amber_margin, t.set_by as set_by,
@@ -65,7 +66,7 @@ def evaluate(engine: Engine, kpi: Kpi, scope: Scope, is_compared: bool = True) -
         amber_margin=target.amber_margin if target else None,
         status=status(found, state, target, improved),
         state=state,
-        freshness=_freshness(engine, kpi),
+        freshness=_freshness(engine, kpi, scope),
         note=found.note,
         target_set_by=target.set_by if target else None,
         previous_value=before.value if before is not None and state_before in MEASURED else None,
@@ -115,8 +116,8 @@ def scorecard_json(scope: Scope, results: Sequence[KpiResult]) -> dict[str, Any]
 
 def _measure(engine: Engine, kpi: Kpi, scope: Scope) -> tuple[Measurement, State]:
     """The measurement and its state. A KPI that fails is an ERROR with its reason and never counts as a miss."""
-    if any(engine.query(f"select count(*) as n from {table}")["n"][0] == 0 for table in kpi.needs):
-        return Measurement(None, note=kpi.no_data), "NO_DATA"
+    if any(_is_empty(engine, table, scope) for table in kpi.needs):
+        return Measurement(None, note=_without(engine, kpi, scope)), "NO_DATA"
     if unsupported := scope.unsupported(kpi.dimensions):
         return Measurement(None, note=f"Not kept by {' or '.join(unsupported)}"), "NOT_APPLICABLE"
     try:
@@ -153,14 +154,37 @@ def _better(kpi: Kpi, after: Measurement, before: Measurement) -> bool:
     return after.value > before.value if kpi.better == "higher" else after.value < before.value
 
 
-def _freshness(engine: Engine, kpi: Kpi) -> datetime | None:
+def _is_empty(engine: Engine, table: str, scope: Scope) -> bool:
+    rows, params = _rows(table, scope)
+    return bool(engine.query(f"select count(*) as n from {rows}", params)["n"][0] == 0)
+
+
+def _without(engine: Engine, kpi: Kpi, scope: Scope) -> str:
+    """Why a KPI without its source is not measured."""
+    if kpi.without is None:
+        return kpi.no_data
+    try:
+        return kpi.without(engine, scope)
+    except Exception:
+        log.exception("KPI %s could not say more about its missing source", kpi.id)
+        return kpi.no_data
+
+
+def _rows(table: str, scope: Scope) -> tuple[str, dict[str, datetime]]:
+    """A table as the end of the window knows it, as `t`: of a register the versions that held then."""
+    if table not in REGISTERS:
+        return f"{table} t", {}
+    return f"{table} t where {valid('t')}", {"end": scope.period.end}
+
+
+def _freshness(engine: Engine, kpi: Kpi, scope: Scope) -> datetime | None:
     """The oldest of the newest loads of what the KPI needs."""
-    found: list[datetime] = [
-        at
-        for table in kpi.needs
-        if (at := engine.query(FRESHNESS.get(table) or FRESHNESS_OF_TABLE.format(table=table))["at"][0]) is not None
-    ]
-    return min(found, default=None)
+    found: list[datetime | None] = []
+    for table in kpi.needs:
+        rows, params = _rows(table, scope)
+        own = FRESHNESS.get(table)
+        found.append(engine.query(own or FRESHNESS_OF_TABLE.format(rows=rows), {} if own else params)["at"][0])
+    return min((at for at in found if at is not None), default=None)
 
 
 def trend(engine: Engine, kpi: Kpi, scopes: Sequence[Scope]) -> list[KpiResult]:

@@ -120,20 +120,34 @@ def newcombe(k1: float, n1: float, k2: float, n2: float) -> Estimate | None:
     return Estimate(p1 - p2, Interval(max(-1.0, low), min(1.0, high), "Newcombe"))
 
 
-def ppi(human: Sequence[int], judge: Sequence[int], judge_only: Sequence[int]) -> CorrectedRate | None:
+def ppi(
+    human: Sequence[int],
+    judge: Sequence[int],
+    judge_only: Sequence[int],
+    weights: Sequence[float] | None = None,
+    rest_weights: Sequence[float] | None = None,
+) -> CorrectedRate | None:
     """PPI++: the judge's 0/1 verdicts corrected by a random subset that people labelled too (`human` and `judge` in the same
-    order); `judge_only` are the rest. Bootstrap where fewer than 15 items are positive to people."""
-    n, rest = len(human), len(judge_only)
-    if n < 2 or rest < 2:
+    order); `judge_only` are the rest. Items drawn with unequal probabilities have weights, and count as their effective number.
+    Bootstrap where fewer than 15 items are positive to people."""
+    if len(human) < 2 or len(judge_only) < 2:
         return None
-    cells = np.bincount([2 * int(y) + int(f) for y, f in zip(human, judge, strict=True)], minlength=4)
-    flagged, positives = int(sum(judge_only)), int(sum(human))
+    own, others = (
+        np.ones(len(items)) if given is None else np.asarray(given, float)
+        for items, given in ((human, weights), (judge_only, rest_weights))
+    )
+    n, rest = _effective(own), _effective(others)
+    codes = [2 * int(y) + int(f) for y, f in zip(human, judge, strict=True)]
+    cells = np.bincount(codes, own, minlength=4) * (n / own.sum())
+    flagged, positives = float(others @ np.asarray(judge_only, float) * (rest / others.sum())), int(sum(human))
     rate, error, weight = (float(x) for x in _ppi(cells, flagged, rest))
-    if positives in (0, n):  # the judge gets no weight, and neither resampling nor the normal interval sees any variance
-        interval = wilson(positives, n, "Wilson on human labels")
+    if positives in (0, len(human)):  # the judge gets no weight, and neither resampling nor the normal interval sees any variance
+        interval = wilson(n if positives else 0, n, "Wilson on human labels")
     elif positives < FEW_POSITIVES:
         rng = np.random.default_rng(SEED)
-        drawn, _, _ = _ppi(rng.multinomial(n, cells / n, RESAMPLES).T, rng.binomial(rest, flagged / rest, RESAMPLES), rest)
+        size, others_size = round(n), round(rest)
+        drawn_cells = rng.multinomial(size, cells / cells.sum(), RESAMPLES).T
+        drawn, _, _ = _ppi(drawn_cells, rng.binomial(others_size, min(1.0, flagged / rest), RESAMPLES), others_size)
         low, high = (float(end) for end in np.quantile(drawn, (0.025, 0.975)))
         interval = _around(rate, low, high, "PPI++, bootstrap") if low < high else None
     else:
@@ -141,7 +155,12 @@ def ppi(human: Sequence[int], judge: Sequence[int], judge_only: Sequence[int]) -
     return CorrectedRate(rate, interval, error, weight)
 
 
-def _ppi(cells: Any, flagged: Any, rest: int) -> tuple[Any, Any, Any]:
+def _effective(weights: Any) -> float:
+    """How many items of equal weight say as much."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def _ppi(cells: Any, flagged: Any, rest: float) -> tuple[Any, Any, Any]:
     """Rate, standard error and weight of the judge. Cells count the labelled items: positive to neither, to the judge alone,
     to people alone, to both; flagged counts the judge's positives in the rest. Arrays of counts give arrays."""
     neither, judge_alone, human_alone, both = cells
@@ -155,7 +174,7 @@ def _ppi(cells: Any, flagged: Any, rest: int) -> tuple[Any, Any, Any]:
     return np.clip(weight * f_rest + y - weight * f, 0, 1), np.sqrt(variance), weight
 
 
-def rogan_gladen(flagged: int, judged: int, hits: int, positives: int, passes: int, negatives: int) -> Estimate | None:
+def rogan_gladen(flagged: float, judged: float, hits: int, positives: int, passes: int, negatives: int) -> Estimate | None:
     """A judge's rate (flagged of judged) corrected by a separate calibration: hits of true positives, passes of true
     negatives. None for a judge hardly better than chance."""
     if not (judged and positives and negatives):
@@ -221,17 +240,22 @@ def rates_differ_by_day(hits1: Sequence[float], totals1: Sequence[float], hits2:
     return change is not None and change.interval is not None and not change.interval.low <= 0 <= change.interval.high
 
 
-def bootstrap_mean(values: Sequence[float]) -> Estimate | None:
-    """The mean with a percentile bootstrap interval, the same on every run and in every order; none without spread."""
+def bootstrap_mean(values: Sequence[float], weights: Sequence[float] | None = None) -> Estimate | None:
+    """The mean, weighted or not, with a percentile bootstrap interval, the same on every run and in every order; none without
+    spread."""
     if not values:
         return None
-    sample = np.sort(np.asarray(values, float))
-    mean = math.fsum(sample) / len(sample)
+    sample = np.asarray(values, float)
+    stands_for = np.ones(len(sample)) if weights is None else np.asarray(weights, float)
+    order = np.lexsort((stands_for, sample))
+    sample, stands_for = sample[order], stands_for[order]
+    mean = math.fsum(sample * stands_for) / math.fsum(stands_for)
     if sample[0] == sample[-1]:
         return Estimate(mean, None)
     drawn = bootstrap(
-        (sample,),
-        np.mean,
+        (sample, stands_for),
+        _weighted_mean,
+        paired=True,
         n_resamples=RESAMPLES,
         batch=max(1, 1_000_000 // len(sample)),
         vectorized=True,
@@ -241,6 +265,10 @@ def bootstrap_mean(values: Sequence[float]) -> Estimate | None:
     low, high = drawn.confidence_interval
     inside = Interval(float(max(sample[0], min(low, mean))), float(min(sample[-1], max(high, mean))), "bootstrap")
     return Estimate(mean, inside, float(drawn.standard_error))
+
+
+def _weighted_mean(values: Any, weights: Any, axis: int = -1) -> Any:
+    return (values * weights).sum(axis=axis) / weights.sum(axis=axis)
 
 
 def n_per_period(rate1: float, rate2: float, power: float = 0.8) -> int | None:

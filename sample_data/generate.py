@@ -10,9 +10,11 @@ from sample_data.bills_aws import focus_parquet
 from sample_data.bills_openai import cost_csv, usage_csv
 from sample_data.calls import Request
 from sample_data.company import MONTHS, SYSTEMS
+from sample_data.evaluations import evaluations_csv
 from sample_data.otlp import compressed
 from sample_data.prices import contract_csv
-from sample_data.records import record_files
+from sample_data.records import governance_files, record_files
+from sample_data.reviews import adr_files
 from sample_data.traces import trace_file
 from sample_data.traffic import requests_of
 from sample_data.truth import truth
@@ -21,7 +23,7 @@ DEFAULT_OUT = Path(__file__).parent / "data"
 
 
 def generate(out: Path) -> None:
-    """Fill `out` with traces, bills and records, and the folder above it with truth.json and prices.csv."""
+    """Fill `out` with traces, bills, records and ADRs, and the folder above it with truth.json and prices.csv."""
     requests: list[Request] = []
     spans = 0
     for month in MONTHS:
@@ -42,8 +44,11 @@ def generate(out: Path) -> None:
             _write(out / "bills/anthropic" / f"{name}.gz", compressed(text.encode()))
         taxes = [line for line in charged if line.provider == "aws.bedrock"]
         _write(out / "bills/aws" / f"focus_1_2_bedrock_{month}.parquet", focus_parquet(month, aws, taxes))
-    for name, text in record_files(requests).items():
+    for name, text in (record_files(requests) | governance_files()).items():
         _write(out / "records" / name, text.encode())
+    _write(out / "records" / "evaluations.csv.gz", compressed(evaluations_csv(requests).encode()))
+    for name, text in adr_files().items():
+        _write(out / "adr" / name, text.encode())
     _write(out.parent / "prices.csv", contract_csv().encode())
     _write(out.parent / "truth.json", (json.dumps(truth(requests, billed, charged, spans), indent=1) + "\n").encode())
 

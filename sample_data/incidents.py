@@ -116,7 +116,7 @@ def time_to_mitigate(months: Sequence[str], as_of: datetime) -> dict[str, Any]:
             proxies += incident.mitigated_after_h is None
     kaplan_meier = bool(censored) and len(events) + len(censored) >= 5
     return {
-        "value": _kaplan_meier_median(events, censored) if kaplan_meier else _median(events),
+        "value": kaplan_meier_median(events, censored) if kaplan_meier else plain_median(events),
         "unit": "hours",
         "method": "Kaplan-Meier" if kaplan_meier else "median",
         "n": len(events) + len(censored),
@@ -130,7 +130,7 @@ def _started(months: Sequence[str]) -> list[Incident]:
     return [incident for incident in INCIDENTS if incident.started[:7] in months and not incident.parent]
 
 
-def _kaplan_meier_median(events: Sequence[float], censored: Sequence[float]) -> float | None:
+def kaplan_meier_median(events: Sequence[float], censored: Sequence[float]) -> float | None:
     """The first time at which at most half are still open; None when that never happens."""
     alive = Fraction(1)
     for at in sorted(set(events)):
@@ -141,7 +141,7 @@ def _kaplan_meier_median(events: Sequence[float], censored: Sequence[float]) -> 
     return None
 
 
-def _median(values: Sequence[float]) -> float | None:
+def plain_median(values: Sequence[float]) -> float | None:
     ordered = sorted(values)
     middle = len(ordered) // 2
     if not ordered:

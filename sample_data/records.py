@@ -9,8 +9,11 @@ from typing import Any
 
 from sample_data.calls import Request, moment
 from sample_data.company import SEED, SYSTEMS, System
+from sample_data.governance import REGISTERS
 from sample_data.incidents import HEADER as INCIDENT_HEADER
 from sample_data.incidents import INCIDENTS
+from sample_data.plans import PLANS
+from sample_data.reviews import records
 
 # Per system: business unit, cost centre, intended purpose, personal data, EU AI Act class, what it depends on, start, in service, review.
 REGISTER = {
@@ -145,6 +148,11 @@ def record_files(requests: Sequence[Request]) -> dict[str, str]:
         "releases.csv": csv_text(("release_id", "system_id", "released_at", "environment", "hotfix", "version"), RELEASES),
         "actions.csv": csv_text(("action_id", "at", "name", "outcome", "trace_id", "system_id", "tenant"), actions(requests)),
     }
+
+
+def governance_files() -> dict[str, str]:
+    """File name to CSV text of the registers and records that boards keep."""
+    return {f"{name}.csv": csv_text(*table) for name, table in {**REGISTERS, **PLANS, **records()}.items()}
 
 
 def actions(requests: Iterable[Request]) -> list[tuple[Any, ...]]:

@@ -14,6 +14,8 @@ from sample_data.company import EVENTS, MARKER, MISSING_TRACES, MONTHS, PROVIDER
 from sample_data.prices import book_cost
 from sample_data.records import actions
 from sample_data.truth_bills import planted, provider_month
+from sample_data.truth_governance import governance
+from sample_data.truth_quality import quality
 from sample_data.truth_usage import Cells, cache_hit_rate, plain, tallies, total
 
 LABEL = "SYNTHETIC DATA of a fictional company (Nordwind Insurance). No figure describes a real company, person or contract."
@@ -62,6 +64,8 @@ def truth(requests: Sequence[Request], items: Sequence[Item], lines: Sequence[Li
         "unregistered_project": SHADOW_PROJECT,
         "months": months,
         "quarter": {"company": _both(cells, MONTHS), "kpis": _kpis("2026-Q3", MONTHS, cells, months)},
+        "governance": governance(requests, items),
+        "evaluations": quality(requests),
         "planted": planted(MONTHS, items, lines),
         "events": _events(requests),
     }
@@ -142,6 +146,7 @@ def _drift(requests: Sequence[Request]) -> dict[str, Any]:
     return {
         "system": "claims-copilot",
         "signal": "output_tokens",
+        "moves_too": ["latency_ms"],  # longer answers take longer; nothing else drifts
         "prompt_version": "v8",
         "since": "2026-09-10",
         "median_by_prompt_version": {version: median(values) for version, values in sorted(outputs.items())},

@@ -61,8 +61,11 @@ def kind_of(probe: Probe) -> str | None:
     records = document if isinstance(document, list) else [document]
     columns = {name.strip().lower() for name in probe.columns} or _keys(records)
     first_word = re.split(r"[^a-z]", probe.path.name.lower())[0]
-    fitting = {name: kind for name, kind in KINDS.items() if kind.fits(columns)
-               and (not kind.common_columns or name == first_word or columns <= kind.columns.keys())}
+    fitting = {
+        name: kind
+        for name, kind in KINDS.items()
+        if kind.fits(columns) and (not kind.common_columns or name == first_word or columns <= kind.columns.keys())
+    }
     if fitting:
         return max(fitting, key=lambda name: (len(columns & fitting[name].columns.keys()), len(fitting[name].needed()), name == first_word))
     named = KINDS.get(first_word)
@@ -83,8 +86,9 @@ def _lists(document: Any) -> list[str]:
     if not isinstance(document, Mapping):
         return []
     held = {name: document[name] for name in KINDS if isinstance(document.get(name), list)}
-    return [name for name, rows in held.items()
-            if (KINDS[name].needed() & set(KINDS[name].key) <= _keys(rows) if rows else len(document) == 1)]
+    return [
+        name for name, rows in held.items() if (KINDS[name].needed() & set(KINDS[name].key) <= _keys(rows) if rows else len(document) == 1)
+    ]
 
 
 def _keys(records: list[Any]) -> set[str]:
@@ -96,7 +100,7 @@ def _yaml_document(head: bytes) -> Any:
     """The document as far as the head shows it, which is cut at a line; None where that is no YAML."""
     text = head.decode("utf-8-sig", errors="replace")
     try:
-        return yaml.load(text[:text.rfind("\n")] if len(head) == HEAD_BYTES else text, Loader=yaml.BaseLoader)
+        return yaml.load(text[: text.rfind("\n")] if len(head) == HEAD_BYTES else text, Loader=yaml.BaseLoader)
     except yaml.YAMLError:
         return None
 
@@ -104,10 +108,17 @@ def _yaml_document(head: bytes) -> Any:
 def _collector(name: str, kind: RecordKind) -> Collector:
     values = [f'{_value(kind, column)} as "{kind.stored_as.get(column, column)}"' for column in kind.columns]
     return Collector(
-        name=name, title=kind.title, target=kind.table, key=kind.key, register=kind.register, checks=_checks(kind),
+        name=name,
+        title=kind.title,
+        target=kind.table,
+        key=kind.key,
+        register=kind.register,
+        checks=_checks(kind),
         columns={column: spec.replace("word", "text") for column, spec in kind.columns.items()},
         sql=f"select source_row, {', '.join(values)}, source_extra as extra from source",
-        recognise=lambda probe: kind_of(probe) == name, flatten=partial(records_of, name))
+        recognise=lambda probe: kind_of(probe) == name,
+        flatten=partial(records_of, name),
+    )
 
 
 def _value(kind: RecordKind, column: str) -> str:
@@ -130,12 +141,17 @@ def _spelled(kind: RecordKind, column: str) -> str:
 
 
 def _checks(kind: RecordKind) -> dict[str, str]:
-    checks = {f"{_spelled(kind, column)} not in ({', '.join(map(_quoted, values))})": f"{column} is none of {', '.join(values)}"
-              for column, values in kind.allowed.items()}
-    checks |= {f"not regexp_matches(\"{column}\", {_quoted(pattern)}, 'i')": f"{column} is not {words}"
-               for column, (pattern, words) in kind.patterns.items()}
-    checks |= {f'"{column}" not between {low} and {high}': f"{column} is not within {low} to {high}"
-               for column, (low, high) in kind.ranges.items()}
+    checks = {
+        f"{_spelled(kind, column)} not in ({', '.join(map(_quoted, values))})": f"{column} is none of {', '.join(values)}"
+        for column, values in kind.allowed.items()
+    }
+    checks |= {
+        f"not regexp_matches(\"{column}\", {_quoted(pattern)}, 'i')": f"{column} is not {words}"
+        for column, (pattern, words) in kind.patterns.items()
+    }
+    checks |= {
+        f'"{column}" not between {low} and {high}': f"{column} is not within {low} to {high}" for column, (low, high) in kind.ranges.items()
+    }
     checks |= {f'"{later}" < "{earlier}"': f"{later} is before {earlier}" for earlier, later in kind.order}
     return checks | kind.checks
 

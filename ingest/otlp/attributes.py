@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-from ingest.otlp import reducers
+from ingest.otlp import reducers, usage
 from ingest.otlp.reducers import PrefixReducer, Reducer
 from ingest.otlp.span import AllowList
 from ingest.otlp.tables import table
 
 NUMBERS = frozenset(("count", "number", "flag", "usd", "usd_ticks"))
-TEXTS = frozenset(("text", "provider", "model_prefix", "first", "streaming_method", "list"))
+TEXTS = frozenset(("text", "provider", "model_prefix", "streaming_method", "first"))
 EVENTS = frozenset(("gen_ai.evaluation.result", "langwatch.evaluation.custom"))
 
 WITHOUT_PATHS: dict[str, Callable[[str], Reducer]] = {
-    **dict.fromkeys(NUMBERS, reducers.short), **dict.fromkeys(TEXTS, reducers.text), "host": reducers.host,
+    **dict.fromkeys(NUMBERS, reducers.short), **dict.fromkeys(TEXTS, reducers.text), "first": reducers.items, "host": reducers.host,
     "content": reducers.content, "messages": reducers.messages, "documents": reducers.documents, "tags": reducers.tags,
-    "evaluation": reducers.evaluation, "usage_in_body": reducers.usage_in_body}
-WITH_PATHS = {"json": reducers.json_fields, "usage": reducers.usage, "raw_usage": reducers.usage}
+    "evaluation": reducers.evaluation, "usage_in_body": usage.usage_in_body}
+WITH_PATHS = {"json": reducers.json_fields, "usage": usage.usage, "raw_usage": usage.usage}
 PREFIXES: dict[str, Callable[[str], PrefixReducer]] = {
     "messages_prefix": reducers.messages_prefix, "documents_prefix": reducers.documents_prefix}
 
@@ -31,13 +31,20 @@ DERIVED = "#"  # separates an attribute from the field that a usage object under
 
 def allow_list(hash_key: bytes, keep: Iterable[str] = ()) -> AllowList:
     """What may enter the ledger. `hash_key` keys the hashes of user ids; `keep` adds attributes that rules look at."""
-    found: dict[str, Reducer] = {key: reducers.text(key) for key in keep}
-    prefixes: dict[str, PrefixReducer] = {}
-    rows = table("attributes.csv")
-    for row in rows:
+    kinds_of = dict.fromkeys(keep, "first")
+    for row in table("attributes.csv"):
         key, kind = row["key"], row["kind"]
-        if DERIVED in key:
-            continue
+        if DERIVED in key or kind == "list":
+            continue  # what the reducer of another attribute leaves, never sent as it is
+        if kind == "user" or kind in PREFIXES or kind in WITH_PATHS:
+            kinds_of[key] = kind
+        else:
+            kinds_of.setdefault(key, kind)
+    for row in table("kinds.csv"):
+        kinds_of.setdefault(row["key"], "text")
+    found: dict[str, Reducer] = {}
+    prefixes: dict[str, PrefixReducer] = {}
+    for key, kind in kinds_of.items():
         if kind == "user":
             found[key] = reducers.user(key, hash_key)
         elif kind in PREFIXES:
@@ -45,10 +52,9 @@ def allow_list(hash_key: bytes, keep: Iterable[str] = ()) -> AllowList:
         elif kind in WITH_PATHS:
             found[key] = WITH_PATHS[kind](key, _paths_below(key))
         else:
-            found.setdefault(key, WITHOUT_PATHS[kind](key))
-    for row in table("kinds.csv"):
-        found.setdefault(row["key"], reducers.text(row["key"]))
-    return AllowList(frozenset(), found, prefixes, EVENTS)
+            found[key] = WITHOUT_PATHS[kind](key)
+    return AllowList(found, prefixes, EVENTS, frozenset(key for key, kind in kinds_of.items() if kind in TEXTS),
+                     frozenset(key for key, kind in kinds_of.items() if kind in NUMBERS))
 
 
 def _paths_below(key: str) -> list[str]:

@@ -14,7 +14,7 @@ import msgspec
 
 from ingest.otlp import pairs
 from ingest.otlp.facts import Facts
-from ingest.otlp.merge import inherit, latest, merge, with_rollup
+from ingest.otlp.merge import inherit, merge, one_version, with_rollup
 from ingest.otlp.tokens import EMBEDDINGS
 from ingest.otlp.trees import Node, plant, within_locality
 
@@ -84,7 +84,7 @@ class _Call:
 
 def resolve(spans: Sequence[Facts]) -> list[Resolved]:
     """The role of every span of a closed set, one entry per (trace_id, span_id)."""
-    unique = _unique(spans)
+    unique = one_version(spans).values()
     traces = plant(facts for facts in unique if facts.genai)
     nodes = [node for trace in traces for node in trace]
     inference = [node for node in nodes if node.facts.role == "inference"]
@@ -98,14 +98,6 @@ def resolve(spans: Sequence[Facts]) -> list[Resolved]:
     calls = [_call(members, evidence, replayed, traces) for members in clusters.all() if id(members[0]) not in wrappers]
     calls += _bill_rollups(nodes, wrappers, calls)
     return _entries(nodes, calls, clusters) + [_entry(facts, "other") for facts in unique if not facts.genai]
-
-
-def _unique(spans: Sequence[Facts]) -> list[Facts]:
-    """One version per span; exporters send again after a lost acknowledgement."""
-    versions: dict[tuple[str, str], list[Facts]] = defaultdict(list)
-    for facts in spans:
-        versions[facts.trace_id, facts.span_id].append(facts)
-    return [found[0] if len(found) == 1 else latest(found) for found in versions.values()]
 
 
 def _join_ids(inference: Sequence[Node], clusters: _Clusters) -> set[int]:
@@ -189,8 +181,9 @@ def _call(members: list[Node], evidence: Mapping[int, Sequence[Node]], replayed:
         primary, home = inner[0], _home(inner, traces)
         outer = sorted(members, key=lambda node: (node.segment != home.segment, node.depth, node.order))
         facts = merge([node.facts for node in (*inner, *raw)], [node.facts for node in outer])
-    facts = inherit(facts, [node.facts for node in home.ancestors()])
-    if any(id(node) in replayed for node in members):
+    if home.parent is not None:
+        facts = inherit(facts, [node.facts for node in home.ancestors()])
+    if replayed and any(id(node) in replayed for node in members):
         facts = msgspec.structs.replace(facts, response_cached=True)
     return _Call(facts, primary, [*members, *raw], home.facts.trace_id, home.facts.parent_span_id, home.segment)
 

@@ -62,15 +62,19 @@ def closure(spans: Sequence[Facts], stored: Callable[[ClosureKeys], Iterable[Fac
 
 def linked(known: Sequence[Facts], fetched: Sequence[Facts]) -> list[Facts]:
     """The fetched spans that share a trace, a response id or possibly a call with the known ones."""
-    found: dict[int, Facts] = {}
+    if not fetched:
+        return []
+    found: set[int] = set()
     for name in ("trace_id", "response_id"):
-        groups: dict[str, list[tuple[bool, Facts]]] = defaultdict(list)
-        for is_known, facts in [(True, facts) for facts in known] + [(False, facts) for facts in fetched]:
-            if facts.genai and getattr(facts, name) is not None:
-                groups[getattr(facts, name)].append((is_known, facts))
+        groups: dict[str | None, list[tuple[bool, Facts]]] = {getattr(facts, name): [] for facts in fetched}
+        groups.pop(None, None)
+        for is_known, spans in ((True, known), (False, fetched)):
+            for facts in spans:
+                if (group := groups.get(getattr(facts, name))) is not None and facts.genai:
+                    group.append((is_known, facts))
         for group in groups.values():
-            found.update((id(facts), facts) for facts in _near(group))
-    found.update((id(facts), facts) for facts in _of_one_call(known, fetched))
+            found.update(id(facts) for facts in _near(group))
+    found.update(id(facts) for facts in _of_one_call(known, fetched))
     return [facts for facts in fetched if id(facts) in found]
 
 

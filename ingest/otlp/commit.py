@@ -1,6 +1,5 @@
 """Spans into the ledger: the closure of what a batch touches is resolved, priced and written again."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,17 +13,20 @@ from ingest.attribution import Attribution, Services
 from ingest.otlp.attributes import allow_list
 from ingest.otlp.calls import Resolved, resolve
 from ingest.otlp.closure import ClosureKeys, Window, closure
-from ingest.otlp.evaluations import evaluations, retrievals
+from ingest.otlp.evaluations import NAME, RETRIEVED, evaluations, retrievals
+from ingest.otlp.evaluations import write as write_evaluations
 from ingest.otlp.facts import Facts, facts
-from ingest.otlp.merge import latest
+from ingest.otlp.merge import one_version
 from ingest.otlp.span import Span
 from ingest.prices.book import name_models
 
 EPOCH = datetime(1970, 1, 1)
 REBUILD_SPANS = 20_000
+HOUR_US = 3600 * 1_000_000
 
 # Columns that come straight from the facts of the call or span.
-FACTS = {
+Kinds = dict[str, pl.DataType | type[pl.DataType]]
+FACTS: Kinds = {
     "service": pl.String, "environment": pl.String, "system": pl.String, "team": pl.String, "feature": pl.String, "tenant": pl.String,
     "cost_center": pl.String, "project": pl.String, "user_key": pl.String, "conversation_id": pl.String, "prompt_name": pl.String,
     "prompt_version": pl.String, "operation": pl.String, "provider": pl.String, "region_scope": pl.String, "request_model": pl.String,
@@ -32,10 +34,13 @@ FACTS = {
     "cache_read_tokens": pl.Int64, "cache_write_tokens": pl.Int64, "cache_write_1h_tokens": pl.Int64, "output_tokens": pl.Int64,
     "reasoning_tokens": pl.Int64, "tokens_estimated": pl.Boolean, "token_convention": pl.String, "token_rule": pl.String,
     "ttft_ms": pl.Float64, "finish_reason": pl.String, "error_type": pl.String, "streaming": pl.Boolean, "response_cached": pl.Boolean,
-    "reported_cost_usd": pl.Decimal(24, 12), "tool_name": pl.String, "flags": pl.List(pl.String), "scope_name": pl.String,
+    "reported_cost_usd": pl.Decimal(24, 12), "tool_name": pl.String, "scope_name": pl.String,
     "scope_version": pl.String, "name": pl.String, "span_id": pl.String}
-RESOLVED = {"role": pl.String, "trace_id": pl.String, "parent_span_id": pl.String, "duplicate_of": pl.String, "dedupe_rule": pl.String,
-            "starts_request": pl.Boolean}
+RESOLVED: Kinds = {
+    "role": pl.String, "trace_id": pl.String, "parent_span_id": pl.String, "duplicate_of": pl.String, "dedupe_rule": pl.String,
+    "starts_request": pl.Boolean}
+
+RETRIEVED_IDS = frozenset(f"{name}.ids" for name in RETRIEVED)
 
 STORED = """
 select s.sent_trace_id, s.span_id, s.sent_parent_span_id, s.name, s.span_kind, s.started_at, s.duration_ms, s.status_code,
@@ -46,7 +51,7 @@ from spans s
 
 @dataclass
 class Written:
-    """What a batch did: its spans, how many of them repeat a call, and the starts of all calls that changed."""
+    """What a batch did: its spans, how many of them repeat a call, and the hours in which a call changed."""
 
     rows: int = 0
     duplicates: int = 0
@@ -58,11 +63,10 @@ class Written:
         self.changed_at |= other.changed_at
 
 
-@dataclass
-class _Known:
+class _Known(msgspec.Struct, gc=False):
     """One version of a span beside its facts: what is stored of it as it is, and where it lies if it is stored."""
 
-    attributes: bytes
+    attributes: str
     load_id: int
     rowid: int | None = None
     role: str | None = None
@@ -78,7 +82,7 @@ class SpanLedger:
     def write(self, cursor: duckdb.DuckDBPyConnection, spans: Sequence[Span], load_id: int) -> Written:
         """Write a batch inside the caller's transaction; rollups of `changed_at` are the caller's to rebuild."""
         known: dict[int, _Known] = {}
-        batch = [self._read(span, _Known(msgspec.json.encode(span.attributes), load_id), known) for span in spans]
+        batch = [self._read(span, _Known(msgspec.json.encode(span.attributes).decode(), load_id), known) for span in spans]
         batch = [own for own in batch if own.genai]
         _write_beside(cursor, spans, load_id)
         return self._settle(cursor, batch, known)
@@ -108,28 +112,32 @@ class SpanLedger:
 
     def _settle(self, cursor: duckdb.DuckDBPyConnection, batch: list[Facts], known: dict[int, _Known]) -> Written:
         around = closure(batch, lambda keys: self._stored(cursor, keys, known))
-        versions: dict[tuple[str, str], list[Facts]] = defaultdict(list)
-        for own in around:
-            versions[own.trace_id, own.span_id].append(own)
-        unique = {key: found[0] if len(found) == 1 else latest(found) for key, found in versions.items()}
+        unique = one_version(around)
         beside = {key: known[id(own)] for key, own in unique.items()}
         settled = resolve(list(unique.values()))
         services = Services(cursor)
         for entry in settled:
             _place(entry.facts, services)
-        stored = [known[id(own)] for own in around if known[id(own)].rowid is not None]
+        was_call, stored = set(), []
+        for own in around:
+            key, version = (own.trace_id, own.span_id), known[id(own)]
+            if version is not beside[key]:  # of several loads that brought a span, it stays with the first
+                beside[key].load_id = min(beside[key].load_id, version.load_id)
+            if version.rowid is not None:
+                stored.append(version.rowid)
+                if version.role == "call":
+                    was_call.add(key)
         if stored:
-            cursor.execute("delete from spans where rowid in (select unnest($rows))", {"rows": [row.rowid for row in stored]})
-        for key, found in versions.items():  # a span that was stored stays with the load that brought it first
-            beside[key].load_id = min(known[id(own)].load_id for own in found)
+            cursor.execute("delete from spans where rowid in (select unnest($rows))", {"rows": stored})
         _insert(cursor, settled, beside)
         new = {(own.trace_id, own.span_id) for own in batch}
-        was_call = {key for key, found in versions.items() if any(known[id(own)].role == "call" for own in found)}
+        # Rollups are by the hour: one start of each stands for all.
+        changed_hours = {entry.facts.started_us // HOUR_US for entry in settled
+                         if entry.role == "call" or (entry.facts.trace_id, entry.facts.span_id) in was_call}
         return Written(
             rows=len(new),
             duplicates=sum(entry.role == "duplicate" and (entry.facts.trace_id, entry.facts.span_id) in new for entry in settled),
-            changed_at={_time(entry.facts.started_us) for entry in settled
-                        if entry.role == "call" or (entry.facts.trace_id, entry.facts.span_id) in was_call})
+            changed_at={_time(hour * HOUR_US) for hour in changed_hours})
 
     def _stored(self, cursor: duckdb.DuckDBPyConnection, keys: ClosureKeys, known: dict[int, _Known]) -> list[Facts]:
         """Stored spans of the traces, response ids and windows; the bounds on time let zone maps prune."""
@@ -159,7 +167,7 @@ class SpanLedger:
             started_us = round((started_at - EPOCH) / timedelta(microseconds=1))
             span = Span(trace_id, span_id, parent, name, kind, started_us, started_us + round(duration_ms * 1000), status_code,
                         scope_name, scope_version, msgspec.json.decode(attributes))
-            found.append(self._read(span, _Known(attributes.encode(), load_id, rowid, role), known))
+            found.append(self._read(span, _Known(attributes, load_id, rowid, role), known))
         return found
 
 
@@ -178,38 +186,40 @@ def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], besi
     columns = {name: pl.Series(name, [getattr(found, name) for found in own], kind) for name, kind in FACTS.items()}
     columns |= {name: pl.Series(name, [getattr(entry, name) for entry in settled], kind) for name, kind in RESOLVED.items()}
     columns |= {
+        "id": pl.Series(range(len(own)), dtype=pl.Int64),
+        "flags": pl.Series([",".join(found.flags) for found in own], dtype=pl.String),
         "started_at": pl.Series([found.started_us for found in own], dtype=pl.Int64).cast(pl.Datetime("us")),
         "duration_ms": pl.Series([(found.ended_us - found.started_us) / 1000 for found in own], dtype=pl.Float64),
         "span_kind": pl.Series([found.kind for found in own], dtype=pl.Int32),
         "status_code": pl.Series([found.status_code for found in own], dtype=pl.Int32),
         "sent_trace_id": pl.Series([found.trace_id for found in own], dtype=pl.String),
         "sent_parent_span_id": pl.Series([found.parent_span_id for found in own], dtype=pl.String),
-        "attributes": pl.Series([row.attributes.decode() for row in known], dtype=pl.String),
+        "attributes": pl.Series([row.attributes for row in known], dtype=pl.String),
         "load_id": pl.Series([row.load_id for row in known], dtype=pl.Int64)}
     cursor.register("settled", pl.DataFrame(columns))
-    cursor.execute("create or replace temp table batch as select row_number() over () as id, * from settled")
-    cursor.unregister("settled")
-    cursor.execute("create or replace temp table called as select * from batch where role = 'call'")
+    cursor.execute("create or replace temp table called as select * from settled where role = 'call'")
     name_models(cursor, "called")
     cursor.execute("""
         insert into spans by name
-        select b.* exclude (id, flags), list_concat(b.flags, coalesce(p.price_flags, [])) as flags, p.cost_usd, p.cost_status,
-               p.cost_low_usd, p.cost_high_usd, p.price_source
-        from batch b left join price_calls('called') p on p.id = b.id""")
+        select s.* exclude (id, flags), p.cost_usd, p.cost_status, p.cost_low_usd, p.cost_high_usd, p.price_source,
+               list_concat(case when s.flags = '' then [] else string_split(s.flags, ',') end, coalesce(p.price_flags, [])) as flags
+        from settled s left join price_calls('called') p on p.id = s.id""")
+    cursor.unregister("settled")
 
 
 def _write_beside(cursor: duckdb.DuckDBPyConnection, spans: Sequence[Span], load_id: int) -> None:
-    """Evaluations and retrieved documents that spans carry; the same span sent again replaces its own."""
-    for table, rows in (("evaluations", [row for span in spans for row in evaluations(span)]),
-                        ("retrievals", [row for span in spans for row in retrievals(span)])):
-        if rows:
-            keys = ("evaluation_id",) if table == "evaluations" else ("trace_id", "span_id", "rank")
-            frame = pl.DataFrame(rows, infer_schema_length=None).unique(keys, keep="last").with_columns(pl.lit(load_id).alias("load_id"))
-            cursor.register("beside", frame)
-            same = " and ".join(f"t.{key} = b.{key}" for key in keys)
-            cursor.execute(f"delete from {table} t using beside b where {same}")
-            cursor.execute(f"insert into {table} by name select * from beside")
-            cursor.unregister("beside")
+    """Evaluations and retrieved documents that spans carry; the same span sent again replaces its own documents."""
+    write_evaluations(
+        cursor, (row for span in spans if span.events or NAME in span.attributes for row in evaluations(span)), load_id)
+    rows = [row for span in spans if not RETRIEVED_IDS.isdisjoint(span.attributes) for row in retrievals(span)]
+    if rows:
+        keys = ("trace_id", "span_id", "rank")
+        frame = pl.DataFrame(rows, infer_schema_length=None).unique(keys, keep="last").with_columns(pl.lit(load_id).alias("load_id"))
+        cursor.register("beside", frame)
+        same = " and ".join(f"t.{key} = b.{key}" for key in keys)
+        cursor.execute(f"delete from retrievals t using beside b where {same}")
+        cursor.execute("insert into retrievals by name select * from beside")
+        cursor.unregister("beside")
 
 
 def _disjoint(windows: Iterable[Window]) -> pl.DataFrame:

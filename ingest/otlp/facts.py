@@ -1,23 +1,22 @@
 """What one span says by itself: every field of a call that its attributes carry, and what kind of span it is."""
 
-from collections.abc import Callable
 from decimal import Decimal
-from fnmatch import fnmatchcase
-from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 
 from ingest.otlp import failures, providers
-from ingest.otlp.attributes import DERIVED, fields, kinds, value_of_kind
+from ingest.otlp.attributes import DERIVED
+from ingest.otlp.slots import Slot, kind_of, read
 from ingest.otlp.span import Span
 from ingest.otlp.tokens import Counts, Emitter, Tokens, emitter, tokens, usage_flags
-from ingest.otlp.values import BAD, CONVERSIONS, epoch_us
+from ingest.otlp.values import epoch_us
 from ingest.prices.models import canonical_model, region_scope
 
 ANYWHERE = "any"
 MAX_TTFT_SECONDS = 300  # more than this is milliseconds under a name that promises seconds
-STREAMING_OPERATIONS = {"dostream": True, "dogenerate": False}
+MAX_WAIT_MS = 24 * 3600 * 1000  # no answer and no stream takes longer
+HTTP_STATUSES = range(100, 600)
 USAGE = ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens",
          "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens", "uncached_input_tokens")
 AGGREGATED = tuple(f"aggregated_{name}" for name in USAGE)
@@ -97,69 +96,9 @@ class Facts(msgspec.Struct, gc=False, kw_only=True):
         return bool(self.output_tokens) or self.finish_reason is not None
 
 
-class Slot(msgspec.Struct, frozen=True):
-    """One row of the attribute table, compiled: which field a key fills, and how eagerly."""
-
-    field: str
-    rank: int
-    key: str
-    convert: Callable[[Any], Any]
-    kind: str
-
-
-NO_SLOTS: tuple[Slot, ...] = ()
-
-
-@lru_cache(1024)
-def _slots(scope: str) -> dict[str, tuple[Slot, ...]]:
-    """key -> the fields that it fills, for spans of one scope."""
-    found: dict[str, tuple[Slot, ...]] = {}
-    for rank, (field, key, kind, pattern) in enumerate(fields()):
-        if not pattern or fnmatchcase(scope.lower(), pattern):
-            found[key] = (*found.get(key, ()), Slot(field, rank, key, CONVERSIONS[kind], kind))
-    for rank, key in enumerate(kinds()[0]):
-        found[key] = (*found.get(key, ()), Slot("kind", rank, key, partial(_kind_of, key), "kind"))
-    return found
-
-
-@lru_cache(4096)
-def _kind_of(key: str, value: Any) -> tuple[str, str | None, bool | None] | None:
-    """Role, operation and streaming that one attribute names, or None where the table does not know its value."""
-    _, meaning = kinds()
-    text = value_of_kind(value)
-    last = text.rsplit(".", 1)[-1]
-    known = meaning.get((key, text)) or meaning.get((key, last))
-    return (*known, STREAMING_OPERATIONS.get(last)) if known else None
-
-
-def _kind_by_name(span: Span, source: Emitter) -> tuple[str | None, str | None, bool | None]:
-    """`chat gpt-4o` by the convention's naming rule: all that some emitters leave on the span of a failed call."""
-    operation, _, model = span.name.partition(" ")
-    known = _kind_of("gen_ai.operation.name", operation) if source.scope and model and " " not in model else None
-    return known or (None, None, None)
-
-
-def _read(span: Span) -> tuple[dict[str, Any], dict[str, Slot], bool]:
-    """The first present alias of every field; whether any count was none."""
-    slots = _slots(span.scope_name)
-    found: dict[str, Any] = {}
-    chosen: dict[str, Slot] = {}
-    bad = False
-    for key, raw in span.attributes.items():
-        for slot in slots.get(key, NO_SLOTS):
-            best = chosen.get(slot.field)
-            if best is None or slot.rank < best.rank:
-                value = slot.convert(raw)
-                if value is BAD:
-                    bad = True
-                elif value is not None:
-                    found[slot.field], chosen[slot.field] = value, slot
-    return found, chosen, bad
-
-
 def facts(span: Span) -> Facts:
     """Everything that one span says about itself."""
-    found, chosen, bad = _read(span)
+    found, chosen, bad = read(span)
     get = found.get
     provider = get("provider") or providers.provider_of_scope(span.scope_name)
     source = emitter(span.scope_name, provider)
@@ -187,7 +126,7 @@ def facts(span: Span) -> Facts:
         kind=span.kind, status_code=span.status_code, scope_name=span.scope_name, scope_version=span.scope_version,
         started_us=span.started_us, ended_us=span.ended_us, role=role, emitter=source, known=len(found),
         genai=role != "other" or "kind" in found or bool(source.scope) or bool(span.events),
-        stream_us=int((get("stream_seconds") or 0) * 1_000_000) if get("stream_end") == "log" else None,
+        stream_us=_stream_us(get("stream_seconds")) if get("stream_end") == "log" else None,
         service=get("service"), environment=get("environment") or "default", team=get("team"), feature=get("feature"),
         tenant=get("tenant"), cost_center=get("cost_center"), project=get("project"), user_key=get("user_key"),
         conversation_id=get("conversation_id"), prompt_name=get("prompt_name"), prompt_version=get("prompt_version"),
@@ -201,6 +140,13 @@ def facts(span: Span) -> Facts:
         error_type=_error(span, found, bool(counted.output_tokens) or finish_reason is not None), streaming=streaming,
         response_cached=get("response_cached"), reported_cost_usd=_reported_cost(found),
         tool_name=get("tool_name", get("entity_name")) if role == "tool" else None, flags=flags)
+
+
+def _kind_by_name(span: Span, source: Emitter) -> tuple[str | None, str | None, bool | None]:
+    """`chat gpt-4o` by the convention's naming rule: all that some emitters leave on the span of a failed call."""
+    operation, _, model = span.name.partition(" ")
+    known = kind_of("gen_ai.operation.name", operation) if source.scope and model and " " not in model else None
+    return known or (None, None, None)
 
 
 def _region_scope(request_model: str | None, response_model: str | None) -> str | None:
@@ -258,6 +204,11 @@ def _ttft(span: Span, found: dict[str, Any], streaming: bool | None) -> tuple[fl
     """Time to the first token of a stream in ms, and whether the unit is a guess; a whole answer has none."""
     if streaming is False:
         return None, False
+    value, assumed = _first_token_ms(span, found)
+    return (value, assumed) if value is not None and 0 <= value <= MAX_WAIT_MS else (None, False)
+
+
+def _first_token_ms(span: Span, found: dict[str, Any]) -> tuple[float | None, bool]:
     if "ttft_s" in found:
         return found["ttft_s"] * 1000, False
     if "ttft_ms" in found:
@@ -266,26 +217,29 @@ def _ttft(span: Span, found: dict[str, Any], streaming: bool | None) -> tuple[fl
         value, duration_s = found["ttft_s_or_ms"], (span.ended_us - span.started_us) / 1_000_000
         in_ms = value > MAX_TTFT_SECONDS or (value > duration_s and value <= duration_s * 1000)
         return (value, True) if in_ms else (value * 1000, False)
-    if "first_token_at" in found:
-        at = epoch_us(found["first_token_at"])
-        return ((at - span.started_us) / 1000, False) if at is not None and at >= span.started_us else (None, False)
-    return None, False
+    at = epoch_us(found["first_token_at"]) if "first_token_at" in found else None
+    return (at - span.started_us) / 1000 if at is not None else None, False
+
+
+def _stream_us(seconds: float | None) -> int:
+    """How long a stream was read; 0 where the span does not say it or says nonsense."""
+    return int(seconds * 1_000_000) if seconds is not None and 0 <= seconds * 1000 <= MAX_WAIT_MS else 0
 
 
 def _error(span: Span, found: dict[str, Any], answered: bool) -> str | None:
     """The normalised error, or None for success. An exception beside a complete answer was handled."""
-    text, status = found.get("error_type"), found.get("http_status")
-    refused = status is not None and status >= 400
+    text, status = found.get("error_type"), int(found.get("http_status", 0))
+    if status not in HTTP_STATUSES:
+        status = 0
     failed = span.status_code == 2 or found.get("level") == "ERROR" or found.get("success") is False
-    if not failed and (answered or not (text or refused)):
+    if not failed and (answered or not (text or status >= 400)):
         return None
-    by_text: str | None = failures.error_of_text(text) if text else None
-    by_status = failures.error_of_status(int(status)) if status is not None and refused else None
-    return by_text or by_status or failures.OTHER
+    by_text: str | None = failures.error_of_text(text) if text and text.isascii() else None  # as class names and codes are
+    return by_text or (failures.error_of_status(status) if status >= 400 else None) or failures.OTHER
 
 
 def _reported_cost(found: dict[str, Any]) -> Decimal | None:
     total: Decimal | None = found.get("reported_cost_usd")
     if total is None and ("prompt_cost_usd" in found or "completion_cost_usd" in found):
-        return found.get("prompt_cost_usd", Decimal(0)) + found.get("completion_cost_usd", Decimal(0))
+        total = found.get("prompt_cost_usd", Decimal(0)) + found.get("completion_cost_usd", Decimal(0))
     return total

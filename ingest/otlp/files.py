@@ -10,70 +10,62 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import pyarrow as pa
 from google.protobuf.message import DecodeError as ProtobufError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ingest.otlp.keep import Decoded, DecodeError
-from ingest.otlp.otlpjson import decode_json
-from ingest.otlp.protobuf import decode_protobuf
+from ingest.otlp.keep import DecodeError
+from ingest.otlp.signals import SIGNALS, Decode, Items, Signal, SignalKind
 from ingest.otlp.span import AllowList, Reject
 from ingest.otlp.truncated import complete_part
 
-__all__ = ["DecodeError", "looks_like_otlp", "read_spans", "signal_of"]
+__all__ = ["DecodeError", "read", "signal_of"]
 
-Signal = Literal["traces", "logs", "metrics"]
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 FIRST_FIELD = b"\x0a"  # every bare OTLP message opens with its field 1
+BLANK = b"\xef\xbb\xbf \t\r\n"  # a byte order mark counts as none
 SNIFF_BYTES = 65536
 MAX_MESSAGE_BYTES = 256 * 2**20  # of one framed message, one line or one document, after decompression
+BROKEN_STREAM = (EOFError, OSError, zlib.error)
+CUT_OFF = "the compressed stream is broken or cut off"
 JSON_SIGNALS: dict[bytes, Signal] = {b'"resourceSpans"': "traces", b'"resourceLogs"': "logs", b'"resourceMetrics"': "metrics"}
 
 
-def looks_like_otlp(path: Path) -> bool:
-    """Whether a file holds OTLP traces, told by its content alone."""
-    return signal_of(path) == "traces"
-
-
 def signal_of(path: Path) -> Signal | None:
-    """The signal that a file holds in any OTLP form, or None."""
+    """The signal that a file holds in any OTLP form, told by its content alone, or None."""
     try:
         with _open(path) as file:
             head = file.read(SNIFF_BYTES)
-    except (OSError, EOFError, zlib.error):
+        text = head.lstrip(BLANK)
+        if text[:1] == b"{":
+            first = min(((text.find(key), signal) for key, signal in JSON_SIGNALS.items() if key in text), default=None)
+            return first[1] if first and first[0] < 64 else None
+        framing, signal = _framing(path)
+        if framing is None and head[:1] == FIRST_FIELD:
+            with _open(path) as file:
+                message = file.read(MAX_MESSAGE_BYTES)
+            signal = _protobuf_signal(message) or _protobuf_signal(complete_part(message))
+    except BROKEN_STREAM:
         return None
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text[:1] == b"{":
-        first = min(((text.find(key), signal) for key, signal in JSON_SIGNALS.items() if key in text), default=None)
-        return first[1] if first and first[0] < 64 else None
-    framing, signal = _framing(path)
-    if framing is None and head[:1] == FIRST_FIELD:
-        with _open(path) as file:
-            message = file.read(MAX_MESSAGE_BYTES)
-        signal = _protobuf_signal(message) or _protobuf_signal(complete_part(message))
     return signal
 
 
-def read_spans(path: Path, allow: AllowList) -> Iterator[Decoded]:
-    """The spans of a file, message by message, and what could not be read with its place in the file.
+def read(path: Path, kind: SignalKind, allow: AllowList) -> Iterator[Items]:
+    """What a file of one signal holds, message by message, and what could not be read with its place in the file.
 
     Raises DecodeError when nothing of the file can be read.
     """
     with _open(path) as file:
         head = file.read(SNIFF_BYTES)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
-        yield from _read_json(path, allow)
+    if head.lstrip(BLANK)[:1] == b"{":
+        yield from _read_json(path, kind, allow)
         return
     framing, _ = _framing(path)
     if framing is None:
         with _open(path) as file:
-            yield _read_bare(_limited(file), allow)
+            yield _read_bare(_limited(file), kind, allow)
     else:
-        yield from _read_framed(path, framing, allow)
+        yield from _read_framed(path, framing, kind, allow)
 
 
 def _open(path: Path) -> io.BufferedIOBase:
@@ -87,53 +79,66 @@ def _open(path: Path) -> io.BufferedIOBase:
 
 
 def _limited(file: io.BufferedIOBase) -> bytes:
-    content = file.read(MAX_MESSAGE_BYTES + 1)
+    try:
+        content = file.read(MAX_MESSAGE_BYTES + 1)
+    except BROKEN_STREAM as error:
+        raise DecodeError(CUT_OFF) from error
     if len(content) > MAX_MESSAGE_BYTES:
         raise DecodeError(f"one message of more than {MAX_MESSAGE_BYTES // 2**20} MiB")
     return content
 
 
-def _read_bare(body: bytes, allow: AllowList) -> Decoded:
-    """One message; of one that was cut off, the spans before the cut."""
+def _read_bare(body: bytes, kind: SignalKind, allow: AllowList) -> Items:
+    """One message; of one that was cut off, what came before the cut."""
     try:
-        return decode_protobuf(body, allow)
+        return kind.decode_protobuf(body, allow)
     except DecodeError:
         part = complete_part(body)
-        spans, rejects = decode_protobuf(part, allow)
-        if not spans:
+        items, rejects = kind.decode_protobuf(part, allow)
+        if not items:
             raise
-        return spans, [*rejects, Reject(len(part), f"the message is cut off after {len(spans)} spans", len(body) - len(part))]
+        return items, [*rejects, Reject(len(part), f"the message is cut off after {len(items)} {kind.item}s", len(body) - len(part))]
 
 
-def _read_json(path: Path, allow: AllowList) -> Iterator[Decoded]:
-    """One document a line, or one document in all: the first line tells."""
-    with _open(path) as file:
-        first = file.readline(MAX_MESSAGE_BYTES)
-        rest = file.read(1)
-        if not rest.strip() and not file.read(SNIFF_BYTES).strip():
-            yield decode_json(first.strip(b"\xef\xbb\xbf \t\r\n"), allow)
-            return
+def _read_json(path: Path, kind: SignalKind, allow: AllowList) -> Iterator[Items]:
+    """One document a line, or one document in all: the first line with content tells."""
+    first = next((line for _, line in _lines(path) if line), b"")
     try:
-        decode_json(first.lstrip(b"\xef\xbb\xbf"), allow)
+        kind.decode_json(first, allow)
     except DecodeError:
-        with _open(path) as file:
-            content = _limited(file)
-        if b'"resourceSpans"' not in first or first.rstrip()[-1:] != b"}":
-            yield decode_json(content.lstrip(b"\xef\xbb\xbf"), allow)
+        # A line that begins and ends like a document is one that is broken.
+        if first[-1:] != b"}" or not any(key in first for key in JSON_SIGNALS):
+            with _open(path) as file:
+                yield kind.decode_json(_limited(file).strip(BLANK), allow)
             return
+    for number, line in _lines(path):
+        if line is None:
+            yield [], [Reject(number, f"line {number}: {CUT_OFF}")]
+        elif line:
+            yield _read_part(line, kind.decode_json, kind.item, allow, f"line {number}", number)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
+    """Every line with its number and without blanks around it; None where the compressed stream breaks off."""
     with _open(path) as file:
-        for number, line in enumerate(iter(lambda: file.readline(MAX_MESSAGE_BYTES), b""), start=1):
-            if line.strip():
-                yield _read_part(line.strip(b"\xef\xbb\xbf \t\r\n"), decode_json, allow, f"line {number}", number)
+        for number in range(1, 2**62):
+            try:
+                line = file.readline(MAX_MESSAGE_BYTES)
+            except BROKEN_STREAM:
+                yield number, None
+                return
+            if not line:
+                return
+            yield number, line.strip(BLANK)
 
 
-def _read_part(body: bytes, decode: Callable[[bytes, AllowList], Decoded], allow: AllowList, where: str, position: int) -> Decoded:
+def _read_part(body: bytes, decode: Decode, item: str, allow: AllowList, where: str, position: int) -> Items:
     """One line or message; what cannot be decoded is one reject with its place, length and hash."""
     try:
-        spans, rejects = decode(body, allow)
+        items, rejects = decode(body, allow)
     except DecodeError as error:
         return [], [Reject(position, f"{where}: {error}", len(body), hashlib.sha256(body).hexdigest())]
-    return spans, [Reject(position, f"{where}, span {reject.position}: {reject.reason}") for reject in rejects]
+    return items, [Reject(position, f"{where}, {item} {reject.position}: {reject.reason}") for reject in rejects]
 
 
 Framing = Callable[[io.BufferedIOBase], int | None]
@@ -174,7 +179,7 @@ def _framing(path: Path) -> tuple[Framing | None, Signal | None]:
                 length = framing(file)
                 body = file.read(length) if length and length <= MAX_MESSAGE_BYTES else b""
                 message = _unzstd(body) if body[:4] == ZSTD else body
-            except DecodeError:
+            except (DecodeError, *BROKEN_STREAM):
                 continue
         if len(body) == length and (signal := _protobuf_signal(message)):
             return framing, signal
@@ -188,7 +193,7 @@ def _unzstd(body: bytes) -> bytes:
         raise DecodeError("a broken zstd frame") from error
 
 
-def _read_framed(path: Path, framing: Framing, allow: AllowList) -> Iterator[Decoded]:
+def _read_framed(path: Path, framing: Framing, kind: SignalKind, allow: AllowList) -> Iterator[Items]:
     with _open(path) as file:
         for number in range(1, 2**62):
             try:
@@ -201,25 +206,22 @@ def _read_framed(path: Path, framing: Framing, allow: AllowList) -> Iterator[Dec
                 if len(body) < length:
                     raise DecodeError(f"the file ends {length - len(body)} bytes before the end of the message")
                 message = _unzstd(body) if body[:4] == ZSTD else body
-            except (DecodeError, EOFError, OSError, zlib.error) as error:
-                yield [], [Reject(number, f"message {number}: {error}")]
+            except (DecodeError, *BROKEN_STREAM) as error:
+                reason = str(error) if isinstance(error, DecodeError) else CUT_OFF
+                yield [], [Reject(number, f"message {number}: {reason}")]
                 return
-            yield _read_part(message, decode_protobuf, allow, f"message {number}", number)
+            yield _read_part(message, kind.decode_protobuf, kind.item, allow, f"message {number}", number)
 
 
 def _protobuf_signal(body: bytes) -> Signal | None:
     """Traces, logs and metrics share their frame; only what lies inside tells them apart."""
-    for signal, request in (
-        ("traces", ExportTraceServiceRequest),
-        ("logs", ExportLogsServiceRequest),
-        ("metrics", ExportMetricsServiceRequest),
-    ):
+    for signal, kind in SIGNALS.items():
         try:
-            message = request.FromString(body)
+            message = kind.request.FromString(body)
         except ProtobufError:
             continue
         if _holds(signal, message):
-            return signal  # type: ignore[return-value]
+            return signal
     return None
 
 

@@ -1,7 +1,7 @@
 """The allow-list at work: what to do with an attribute is looked up by its key, before its value is decoded."""
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+import re
+from collections.abc import Callable
 from typing import Any
 
 from ingest.otlp.span import AllowList, Reject, Span
@@ -10,6 +10,11 @@ KNOWN_KEYS = 65_536  # keys whose action is remembered; senders invent indexed o
 
 # 2000-01-01 to 2100-01-01 in microseconds: a start outside is a broken clock or unit, and would poison every period.
 EARLIEST_US, LATEST_US = 946_684_800_000_000, 4_102_444_800_000_000
+
+TRACE_ID, SPAN_ID = re.compile("[0-9a-f]{32}").fullmatch, re.compile("[0-9a-f]{16}").fullmatch
+NO_TRACE, NO_SPAN = "0" * 32, "0" * 16
+MAX_ENUM = 2**15
+MAX_EXCEPTION_TYPE = 256
 
 Kept = dict[str, Any]
 # An action takes the mapping to fill, the gathered indexed keys, and the decoded value.
@@ -20,23 +25,28 @@ class DecodeError(ValueError):
     """A body that is no OTLP message; the text never quotes it."""
 
 
-class Keeper:
-    """An AllowList compiled to one look-up per key. `action(key)` is None for what must not be read."""
+class Keeper(dict[str, Action | None]):
+    """An AllowList compiled to one look-up per key: what to do with its value, or None for what must not be read."""
 
     def __init__(self, allow: AllowList) -> None:
+        super().__init__()
         self.allow = allow
-        self.action = lru_cache(KNOWN_KEYS)(self._action)
+
+    def __missing__(self, key: str) -> Action | None:
+        found = self._action(key)
+        if len(self) < KNOWN_KEYS:
+            self[key] = found
+        return found
+
+    def action(self, key: str) -> Action | None:
+        return self[key]
 
     def _action(self, key: str) -> Action | None:
         if (reducer := self.allow.reducers.get(key)) is not None:
             def reduce(kept: Kept, indexed: dict[str, Kept], value: Any) -> None:
-                kept.update(reducer(value))
-            return reduce
-        if key in self.allow.keys:
-            def keep(kept: Kept, indexed: dict[str, Kept], value: Any) -> None:
                 if value is not None:
-                    kept[key] = value
-            return keep
+                    kept.update(reducer(value))
+            return reduce
         prefix = next((prefix for prefix in self.allow.prefixes if key.startswith(prefix)), None)
         if prefix is None:
             return None
@@ -52,21 +62,24 @@ class Keeper:
 
 
 _keepers: dict[int, Keeper] = {}
+MAX_KEEPERS = 16
 
 
 def keeper(allow: AllowList) -> Keeper:
     """The compiled form of an allow-list; it holds the list, so that the list's identity stays its own."""
     found = _keepers.get(id(allow))
     if found is None:
+        if len(_keepers) >= MAX_KEEPERS:
+            _keepers.clear()
         found = _keepers[id(allow)] = Keeper(allow)
     return found
 
 
 def broken_rule(trace_id: str, span_id: str, start_ns: int, end_ns: int) -> str | None:
-    """Why a span cannot be kept, or None."""
-    if len(trace_id) != 32 or not int(trace_id, 16):
+    """Why a span cannot be kept, or None. The ids are in lower case."""
+    if not TRACE_ID(trace_id) or trace_id == NO_TRACE:
         return "trace id is not 16 bytes or all zero"
-    if len(span_id) != 16 or not int(span_id, 16):
+    if not SPAN_ID(span_id) or span_id == NO_SPAN:
         return "span id is not 8 bytes or all zero"
     if not EARLIEST_US <= start_ns // 1000 < LATEST_US:
         return "starts before 2000 or after 2099"
@@ -77,9 +90,19 @@ def broken_rule(trace_id: str, span_id: str, start_ns: int, end_ns: int) -> str 
     return None
 
 
+def parent_id(text: str) -> str | None:
+    """The id of the span above, or None where the text is none: such a span is at the top."""
+    return text if text != NO_SPAN and SPAN_ID(text) else None
+
+
+def enumerated(value: int) -> int:
+    """A span kind or status code as the ledger's column holds it; senders may know more of them than we do."""
+    return value if 0 <= value < MAX_ENUM else 0
+
+
+def moment(at_ns: int, otherwise_us: int) -> int:
+    """The time of an event in microseconds, or another where the event's is missing or absurd."""
+    return at_us if EARLIEST_US <= (at_us := at_ns // 1000) < LATEST_US else otherwise_us
+
+
 Decoded = tuple[list[Span], list[Reject]]
-
-
-def scalars(values: Iterator[Any]) -> list[Any]:
-    """The plain values of an array; nested ones are dropped, for no known attribute nests."""
-    return [value for value in values if isinstance(value, (str, int, float))]

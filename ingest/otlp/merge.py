@@ -24,6 +24,18 @@ def latest(versions: Iterable[Facts]) -> Facts:
     return max(versions, key=lambda facts: (facts.ended_us, facts.known, repr(facts)))
 
 
+def one_version(spans: Iterable[Facts]) -> dict[tuple[str, str], Facts]:
+    """One version of every span by (trace_id, span_id); exporters send again after a lost acknowledgement."""
+    found: dict[tuple[str, str], Facts] = {}
+    again: dict[tuple[str, str], list[Facts]] = {}
+    for facts in spans:
+        key = facts.trace_id, facts.span_id
+        first = found.setdefault(key, facts)
+        if first is not facts:
+            again.setdefault(key, [first]).append(facts)
+    return found | {key: latest(versions) for key, versions in again.items()}
+
+
 def merge(inner: Sequence[Facts], outer: Sequence[Facts]) -> Facts:
     """One call. `inner` holds its spans with the best witness of the provider's answer first, `outer` with the
     application's span first."""
@@ -70,7 +82,11 @@ def with_rollup(call: Facts, rollup: Facts) -> Facts:
 
 
 def _first(spans: Iterable[Facts], name: str) -> Any:
-    return next((value for facts in spans if (value := getattr(facts, name)) is not None), None)
+    for facts in spans:
+        value = getattr(facts, name)
+        if value is not None:
+            return value
+    return None
 
 
 def _model(inner: Sequence[Facts], request_model: str | None, provider: str | None) -> dict[str, Any]:

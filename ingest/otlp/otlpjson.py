@@ -5,18 +5,31 @@ only), so it is read with typed structs. Attribute values stay raw until their k
 """
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from ingest.otlp.keep import Decoded, DecodeError, Keeper, Kept, broken_rule, keeper, scalars
+from ingest.otlp.keep import (
+    MAX_EXCEPTION_TYPE,
+    Decoded,
+    DecodeError,
+    Keeper,
+    Kept,
+    broken_rule,
+    enumerated,
+    keeper,
+    moment,
+    parent_id,
+)
 from ingest.otlp.span import AllowList, Reject, Span
 
 __all__ = ["decode_json"]
 
 MAX_DEPTH = 8  # of nested lists and mappings inside an attribute
 INT64 = range(-(2**63), 2**63)
-
+MAX_DIGITS = 20
+BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for JSON that it cannot read
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 
 NULL = b"null"
 NOTHING = msgspec.Raw(NULL)
@@ -51,7 +64,7 @@ class Event(msgspec.Struct, rename="camel"):
 
 
 class SpanStatus(msgspec.Struct):
-    code: int = 0
+    code: Int32 = 0
 
 
 class JsonSpan(msgspec.Struct, rename="camel"):
@@ -59,7 +72,7 @@ class JsonSpan(msgspec.Struct, rename="camel"):
     span_id: str = ""
     parent_span_id: str | None = None
     name: str = ""
-    kind: int = 0
+    kind: Int32 = 0
     start_time_unix_nano: int | str = 0
     end_time_unix_nano: int | str = 0
     attributes: list[KeyValue] | None = None
@@ -104,7 +117,7 @@ def decode_json(body: bytes, allow: AllowList) -> Decoded:
     """
     try:
         document = _document.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except BROKEN as error:
         raise DecodeError("the body is not an OTLP trace document in JSON") from error
     keep = keeper(allow)
     spans: list[Span] = []
@@ -117,7 +130,7 @@ def decode_json(body: bytes, allow: AllowList) -> Decoded:
             for raw in scope_spans.spans or ():
                 try:
                     span = _read(_span.decode(raw), scope, resource, keep)
-                except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError) as error:
+                except (*BROKEN, ValueError) as error:
                     # msgspec's own text names the field; ours is a broken rule. Neither quotes a value.
                     rejects.append(Reject(position, str(error)[:200]))
                 else:
@@ -129,37 +142,35 @@ def decode_json(body: bytes, allow: AllowList) -> Decoded:
 def _resource(resource: Resource | None, keep: Keeper) -> Kept:
     try:
         return _attributes(resource.attributes, keep, {}) if resource else {}
-    except msgspec.DecodeError as error:
+    except BROKEN as error:
         raise DecodeError("a resource attribute is not an OTLP value") from error
 
 
 def _read(span: JsonSpan, scope: Scope, resource: Kept, keep: Keeper) -> Span:
     trace_id, span_id = span.trace_id.lower(), span.span_id.lower()
     start_ns, end_ns = _uint64(span.start_time_unix_nano), _uint64(span.end_time_unix_nano)
-    reason = _not_hex(trace_id, span_id) or broken_rule(trace_id, span_id, start_ns, end_ns)
+    reason = broken_rule(trace_id, span_id, start_ns, end_ns)
     if reason is not None:
         raise ValueError(reason)
     attributes = _attributes(span.attributes, keep, dict(resource))
+    ended_us = (end_ns or start_ns) // 1000
     events = []
     for event in span.events or ():
         if event.name == "exception":
             for pair in event.attributes or ():
-                if pair.key == "exception.type" and isinstance(kind := _value(pair.value), str):
-                    attributes["exception.type"] = kind[:256]
+                if pair.key == "exception.type" and isinstance(kind := _value(pair.value), str) and kind:
+                    attributes["exception.type"] = kind[:MAX_EXCEPTION_TYPE]
         elif event.name in keep.allow.events:
-            events.append((event.name, _uint64(event.time_unix_nano) // 1000, _attributes(event.attributes, keep, {})))
-    return Span(trace_id, span_id, (span.parent_span_id or "").lower() or None, span.name, span.kind, start_ns // 1000,
-                (end_ns or start_ns) // 1000, span.status.code if span.status else 0, scope.name, scope.version, attributes,
-                tuple(events))
-
-
-def _not_hex(*ids: str) -> str | None:
-    return None if all(set(text) <= set("0123456789abcdef") for text in ids) else "an id is not hexadecimal"
+            at_us = moment(_uint64(event.time_unix_nano), ended_us)
+            events.append((event.name, at_us, _attributes(event.attributes, keep, {})))
+    return Span(trace_id, span_id, parent_id((span.parent_span_id or "").lower()), span.name, enumerated(span.kind),
+                start_ns // 1000, ended_us, enumerated(span.status.code if span.status else 0), scope.name, scope.version,
+                attributes, tuple(events))
 
 
 def _uint64(value: int | str) -> int:
     if isinstance(value, str):
-        if not (value.isascii() and value.isdigit()):
+        if not (value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS):
             raise ValueError("a time is not a whole number of nanoseconds")
         value = int(value)
     if not 0 <= value < 2**64:
@@ -194,7 +205,7 @@ def _value(raw: msgspec.Raw, depth: int = 0) -> Any:
         return value.bool_value
     if depth < MAX_DEPTH:
         if bytes(value.array_value) != NULL:
-            return scalars(_value(item, depth + 1) for item in _values.decode(value.array_value).values or ())
+            return [_value(item, depth + 1) for item in _values.decode(value.array_value).values or ()]
         if bytes(value.kvlist_value) != NULL:
             return {pair.key: _value(pair.value, depth + 1) for pair in _key_values.decode(value.kvlist_value).values or ()}
     return None
@@ -203,5 +214,5 @@ def _value(raw: msgspec.Raw, depth: int = 0) -> Any:
 def _int64(value: int | str) -> int | None:
     if isinstance(value, str):
         digits = value.removeprefix("-")
-        value = int(value) if digits.isascii() and digits.isdigit() and len(digits) < 20 else 2**63
+        value = int(value) if digits.isascii() and digits.isdigit() and len(digits) < MAX_DIGITS else 2**63
     return value if value in INT64 else None

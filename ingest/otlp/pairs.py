@@ -82,12 +82,20 @@ def _nested_context(a: Node, b: Node) -> bool:
 class Timeline:
     """Spans by their start, with the latest end so far, to find those that touch a stretch of time."""
 
-    def __init__(self, spans: list[Facts]) -> None:
-        self._spans = sorted(spans, key=lambda facts: facts.started_us)
-        self._starts = [facts.started_us for facts in self._spans]
-        self._latest_ends = list(accumulate((facts.ended_us for facts in self._spans), max))
+    __slots__ = ("_latest_ends", "_spans", "_starts")
+
+    def __init__(self) -> None:
+        self._spans: list[Facts] = []
+        self._starts: list[int] = []
+
+    def add(self, facts: Facts) -> None:
+        self._spans.append(facts)
 
     def touching(self, from_us: int, until_us: int) -> Iterator[Facts]:
+        if not self._starts:  # in order at the first question, which most timelines are never asked
+            self._spans.sort(key=_start)
+            self._starts = [facts.started_us for facts in self._spans]
+            self._latest_ends = list(accumulate((facts.ended_us for facts in self._spans), max))
         for at in range(bisect_right(self._starts, until_us) - 1, -1, -1):
             if self._latest_ends[at] < from_us:
                 return
@@ -95,37 +103,44 @@ class Timeline:
                 yield self._spans[at]
 
 
+def _start(facts: Facts) -> int:
+    return facts.started_us
+
+
+Outputs = dict[int | None, dict[str, Timeline]]
+
+
 class Lookalikes:
     """Spans by what `alike` wants equal, so that a busy service is not compared pair by pair."""
 
     def __init__(self, spans: Iterable[Facts]) -> None:
-        groups: dict[str | None, dict[str, dict[str | None, dict[int | None, list[Facts]]]]] = {}
+        self._services: dict[str | None, dict[str | None, Outputs]] = {}
         for facts in spans:
-            models = groups.setdefault(facts.service, {}).setdefault(facts.scope_name, {})
-            models.setdefault(facts.model, {}).setdefault(_measured_output(facts), []).append(facts)
-        self._groups = {
-            service: {scope: {model: {output: Timeline(found) for output, found in outputs.items()}
-                              for model, outputs in models.items()} for scope, models in scopes.items()}
-            for service, scopes in groups.items()}
+            outputs = self._services.setdefault(facts.service, {}).setdefault(facts.model, {})
+            scopes = outputs.setdefault(_measured_output(facts), {})
+            timeline = scopes.get(facts.scope_name)
+            if timeline is None:
+                timeline = scopes[facts.scope_name] = Timeline()
+            timeline.add(facts)
 
     def of(self, facts: Facts) -> Iterator[tuple[Facts, str]]:
         """The spans that are `alike`, with how well their tokens agree."""
         from_us, until_us = facts.started_us - LATE_US, facts.ended_us + LATE_US
         output = _measured_output(facts)
-        for scope, models in self._groups.get(facts.service, {}).items():
-            if scope == facts.scope_name:
-                continue
-            for model in self._models(facts, models):
-                outputs = models[model]
-                for key in outputs if output is None else (key for key in (output, None) if key in outputs):
-                    for other in outputs[key].touching(from_us, until_us):
-                        if (rule := alike(facts, other)) is not None:
-                            yield other, rule
+        for outputs in self._of_model(facts):
+            for scopes in outputs.values() if output is None else (outputs.get(output), outputs.get(None)):
+                for scope, timeline in scopes.items() if scopes else ():
+                    if scope != facts.scope_name:
+                        for other in timeline.touching(from_us, until_us):
+                            if (rule := alike(facts, other)) is not None:
+                                yield other, rule
 
-    @staticmethod
-    def _models(facts: Facts, known: Iterable[str | None]) -> list[str | None]:
-        """The model of the span; a failed one may not know its model."""
-        return [model for model in known if model == facts.model or (facts.error_type and (model is None or facts.model is None))]
+    def _of_model(self, facts: Facts) -> list[Outputs]:
+        """What is known of the span's service and model; a failed span, or another that failed, may not know its model."""
+        models = self._services.get(facts.service, {})
+        if not facts.error_type:
+            return [models[facts.model]] if facts.model in models else []
+        return [outputs for model, outputs in models.items() if model == facts.model or model is None or facts.model is None]
 
 
 def _measured_output(facts: Facts) -> int | None:

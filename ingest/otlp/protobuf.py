@@ -6,10 +6,11 @@ from typing import Any
 from google.protobuf.message import DecodeError as ProtobufError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ingest.otlp.keep import Decoded, DecodeError, Keeper, Kept, broken_rule, keeper, scalars
+from ingest.otlp.keep import MAX_EXCEPTION_TYPE, Decoded, DecodeError, Keeper, Kept, broken_rule, enumerated, keeper, moment, parent_id
+from ingest.otlp.reducers import MAX_TEXT
 from ingest.otlp.span import AllowList, Reject, Span
 
-__all__ = ["DecodeError", "decode_protobuf"]
+__all__ = ["DecodeError", "decode_protobuf", "kept_attributes", "plain_value"]
 
 MAX_DEPTH = 8  # of nested lists and mappings inside an attribute
 
@@ -28,7 +29,7 @@ def decode_protobuf(body: bytes, allow: AllowList) -> Decoded:
     rejects: list[Reject] = []
     position = 0
     for resource_spans in request.resource_spans:
-        resource = _attributes(resource_spans.resource.attributes, keep, {})
+        resource = kept_attributes(resource_spans.resource.attributes, keep, {})
         for scope_spans in resource_spans.scope_spans:
             scope_name, scope_version = scope_spans.scope.name, scope_spans.scope.version
             for span in scope_spans.spans:
@@ -38,40 +39,57 @@ def decode_protobuf(body: bytes, allow: AllowList) -> Decoded:
                 if reason is not None:
                     rejects.append(Reject(position, reason))
                 else:
-                    attributes = _attributes(span.attributes, keep, dict(resource))
-                    events = _events(span.events, keep, attributes) if span.events else ()
+                    attributes = kept_attributes(span.attributes, keep, dict(resource))
+                    ended_us = (end_ns or start_ns) // 1000
+                    events = _events(span.events, keep, attributes, ended_us) if span.events else ()
                     spans.append(Span(
-                        trace_id, span_id, span.parent_span_id.hex() or None, span.name, span.kind, start_ns // 1000,
-                        (end_ns or start_ns) // 1000, span.status.code, scope_name, scope_version, attributes, events))
+                        trace_id, span_id, parent_id(span.parent_span_id.hex()), span.name, enumerated(span.kind),
+                        start_ns // 1000, ended_us, enumerated(span.status.code), scope_name, scope_version, attributes,
+                        events))
                 position += 1
     return spans, rejects
 
 
-def _attributes(pairs: Any, keep: Keeper, kept: Kept) -> Kept:
+def kept_attributes(pairs: Any, keep: Keeper, kept: Kept) -> Kept:
+    """What the allow-list leaves of attributes, added to what is kept already."""
     indexed: dict[str, Kept] = {}
-    action_of = keep.action
+    texts, numbers = keep.allow.texts, keep.allow.numbers
     for pair in pairs:
-        action = action_of(pair.key)
-        if action is not None:
-            action(kept, indexed, _value(pair.value))
+        key = pair.key
+        action = keep[key]
+        if action is None:
+            continue
+        value = pair.value
+        kind = value.WhichOneof("value")
+        if kind == "string_value":
+            text = value.string_value
+            if key in texts and len(text) <= MAX_TEXT:
+                kept[key] = text
+            else:
+                action(kept, indexed, text)
+        elif kind == "int_value" and key in numbers:
+            kept[key] = value.int_value
+        else:
+            action(kept, indexed, plain_value(value))
     if indexed:
         keep.reduce_indexed(kept, indexed)
     return kept
 
 
-def _events(events: Any, keep: Keeper, attributes: Kept) -> tuple[tuple[str, int, Kept], ...]:
+def _events(events: Any, keep: Keeper, attributes: Kept, ended_us: int) -> tuple[tuple[str, int, Kept], ...]:
     found = []
     for event in events:
         if event.name == "exception":
             for pair in event.attributes:
                 if pair.key == "exception.type" and pair.value.string_value:
-                    attributes["exception.type"] = pair.value.string_value[:256]
+                    attributes["exception.type"] = pair.value.string_value[:MAX_EXCEPTION_TYPE]
         elif event.name in keep.allow.events:
-            found.append((event.name, event.time_unix_nano // 1000, _attributes(event.attributes, keep, {})))
+            at_us = moment(event.time_unix_nano, ended_us)
+            found.append((event.name, at_us, kept_attributes(event.attributes, keep, {})))
     return tuple(found)
 
 
-def _value(value: Any, depth: int = 0) -> Any:
+def plain_value(value: Any, depth: int = 0) -> Any:
     """An AnyValue as plain data, or None for bytes, for numbers that are none, and for what nests too deep."""
     kind = value.WhichOneof("value")
     if kind == "string_value":
@@ -84,7 +102,7 @@ def _value(value: Any, depth: int = 0) -> Any:
         return value.bool_value
     if depth < MAX_DEPTH:
         if kind == "array_value":
-            return scalars(_value(item, depth + 1) for item in value.array_value.values)
+            return [plain_value(item, depth + 1) for item in value.array_value.values]
         if kind == "kvlist_value":
-            return {pair.key: _value(pair.value, depth + 1) for pair in value.kvlist_value.values}
+            return {pair.key: plain_value(pair.value, depth + 1) for pair in value.kvlist_value.values}
     return None

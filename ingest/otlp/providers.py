@@ -5,8 +5,7 @@ from functools import cache, lru_cache
 
 from ingest.otlp.tables import table
 
-API_SUFFIXES = (
-    ".chat", ".messages", ".responses", ".completion", ".completions", ".embedding", ".embeddings", ".image")
+API_SUFFIXES = (".chat", ".messages", ".responses", ".completion", ".completions", ".embedding", ".embeddings", ".image")
 
 
 @cache

@@ -3,12 +3,12 @@
 import ast
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-
-from ingest.otlp.tables import table
 
 Reducer = Callable[[Any], dict[str, Any]]
 PrefixReducer = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -16,15 +16,10 @@ PrefixReducer = Callable[[Mapping[str, Any]], dict[str, Any]]
 MAX_TEXT = 256  # a longer text is no id, name or model, so it may be content
 MAX_NUMBER_TEXT = 32
 MAX_ITEMS = 256
+MAX_INDEX_DIGITS = 9
+INT64 = range(-(2**63), 2**63)
 MAX_JSON = 4_000_000
 MAX_REPR = 100_000  # a Python literal costs about ten times as much to parse as JSON
-
-USAGE_CONVENTIONS = ("inclusive", "exclusive", "unmarked")
-# Where a provider's usage object lies inside the texts that carry one; nothing else of them is looked at.
-USAGE_NAMES = frozenset(("usage", "usage_metadata", "usageMetadata"))
-USAGE_PARTS = USAGE_NAMES | {
-    "value", "openai", "anthropic", "bedrock", "google", "vertex", "azure", "xai", "openrouter"}
-USAGE_DEPTH = 3
 
 
 def parse(text: Any) -> Any:
@@ -46,20 +41,42 @@ def parse(text: Any) -> Any:
 
 
 def scalar(value: Any) -> Any:
-    """A number, a truth value or a short text as it is; anything else None."""
+    """A finite number of 64 bits, a truth value or a short text as it is; anything else None."""
     if isinstance(value, str):
-        return value if 0 < len(value) <= MAX_TEXT else None
-    return value if isinstance(value, (int, float)) else None
+        return value if 0 < len(value) <= MAX_TEXT and _is_unicode(value) else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, int) and value in INT64 else None
+
+
+def _is_unicode(text: str) -> bool:
+    """Python literals can spell half a character, which no ledger stores."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def name(value: Any) -> str | None:
+    """A short text; also a number, as emitters send versions and ids."""
+    found = scalar(value)
+    return None if found is None else str(found)
 
 
 def text(key: str) -> Reducer:
     def reduce(value: Any) -> dict[str, Any]:
         if isinstance(value, str):
             return {key: value} if len(value) <= MAX_TEXT else {f"{key}.length": len(value)}
-        if isinstance(value, (list, tuple)):
-            kept = [scalar(item) for item in value[:MAX_ITEMS]]
-            return {key: [item for item in kept if item is not None]}
-        return {key: value} if isinstance(value, (int, float)) else {}
+        return {key: str(value)} if isinstance(value, (int, float)) else {}
+
+    return reduce
+
+
+def items(key: str) -> Reducer:
+    """A text or a list of texts, such as the finish reasons of several choices."""
+    single = text(key)
+
+    def reduce(value: Any) -> dict[str, Any]:
+        if not isinstance(value, list):
+            return single(value)
+        return {key: [item for item in map(scalar, value[:MAX_ITEMS]) if item is not None]}
 
     return reduce
 
@@ -68,7 +85,9 @@ def short(key: str) -> Reducer:
     """A number, also one written as text; a long text under a number's name is content."""
 
     def reduce(value: Any) -> dict[str, Any]:
-        return {key: value} if not isinstance(value, str) or len(value) <= MAX_NUMBER_TEXT else {}
+        if isinstance(value, str):
+            return {key: value} if len(value) <= MAX_NUMBER_TEXT else {}
+        return {key: value} if isinstance(value, (int, float)) else {}
 
     return reduce
 
@@ -77,8 +96,10 @@ def host(key: str) -> Reducer:
     """Only the host of an address: paths and queries carry tokens and content."""
 
     def reduce(value: Any) -> dict[str, Any]:
-        name = str(value).rsplit("://", 1)[-1].split("/", 1)[0].split("?", 1)[0].rsplit("@", 1)[-1]
-        return {key: name} if 0 < len(name) <= MAX_TEXT else {}
+        if not isinstance(value, str):
+            return {}
+        found = value.rsplit("://", 1)[-1].split("/", 1)[0].split("?", 1)[0].rsplit("@", 1)[-1]
+        return {key: found} if 0 < len(found) <= MAX_TEXT else {}
 
     return reduce
 
@@ -86,10 +107,14 @@ def host(key: str) -> Reducer:
 def user(key: str, hash_key: bytes) -> Reducer:
     """A keyed hash: the same person stays the same key, and nobody without the secret can guess ids."""
 
+    @lru_cache(4096)
+    def hashed(text: str) -> str:
+        return hmac.new(hash_key, text.encode(), hashlib.sha256).hexdigest()
+
     def reduce(value: Any) -> dict[str, Any]:
-        if value is None or value == "":
+        if value == "" or not isinstance(value, (str, int, float)):
             return {}
-        return {f"{key}.hmac": hmac.new(hash_key, str(value).encode(), hashlib.sha256).hexdigest()}
+        return {f"{key}.hmac": hashed(str(value))}
 
     return reduce
 
@@ -104,7 +129,7 @@ def content(key: str) -> Reducer:
 def messages(key: str) -> Reducer:
     def reduce(value: Any) -> dict[str, Any]:
         # Inside JSON strings a quote is escaped, so `"role"` occurs once per message and never in its text.
-        count = value.count('"role"') if isinstance(value, str) else len(value)
+        count = value.count('"role"') if isinstance(value, str) else len(value) if isinstance(value, list) else 1
         return {f"{key}.length": _length(value), f"{key}.count": count}
 
     return reduce
@@ -112,11 +137,11 @@ def messages(key: str) -> Reducer:
 
 def messages_prefix(prefix: str) -> PrefixReducer:
     def reduce(values: Mapping[str, Any]) -> dict[str, Any]:
-        indexed = {rest: value for rest, value in values.items() if _index(rest) is not None}
-        if not indexed:
+        ranks = [(_index(rest), value) for rest, value in values.items()]
+        lengths = [_length(value) for rank, value in ranks if rank is not None]
+        if not lengths:
             return {}
-        return {f"{prefix}length": sum(_length(value) for value in indexed.values()),
-                f"{prefix}count": len({_index(rest) for rest in indexed})}
+        return {f"{prefix}length": sum(lengths), f"{prefix}count": len({rank for rank, _ in ranks if rank is not None})}
 
     return reduce
 
@@ -135,75 +160,6 @@ def json_fields(key: str, paths: Sequence[str]) -> Reducer:
     return reduce
 
 
-def _usage_table() -> tuple[dict[str, tuple[str, int]], dict[str, tuple[int, str]]]:
-    """path -> the field it fills and its precedence; top-level name -> the convention it marks."""
-    rows = list(enumerate(table("usage.csv")))
-    fields = {row["path"]: (row["field"], rank) for rank, row in rows if row["field"] not in USAGE_CONVENTIONS}
-    return fields, {row["path"]: (rank, row["field"]) for rank, row in rows if row["field"] in USAGE_CONVENTIONS}
-
-
-USAGE_FIELDS, USAGE_MARKERS = _usage_table()
-
-
-def usage(key: str, paths: Sequence[str] = ()) -> Reducer:
-    """The token numbers of a provider's usage object under `key#field`, the convention its form tells, and `paths`."""
-    named = json_fields(key, paths)
-
-    def reduce(value: Any) -> dict[str, Any]:
-        found = parse(value)
-        if not isinstance(found, dict):
-            return {}
-        return (named(found) if paths else {}) | _first_usage(key, _usage_parts(found, USAGE_DEPTH))
-
-    return reduce
-
-
-def usage_in_body(key: str) -> Reducer:
-    """The same from a whole answer, where only a part called usage is one: a program's own `total` is not."""
-
-    def reduce(value: Any) -> dict[str, Any]:
-        found = parse(value)
-        parts = [found[name] for name in USAGE_NAMES if name in found] if isinstance(found, dict) else []
-        return _first_usage(key, [part for part in parts if isinstance(part, dict)])
-
-    return reduce
-
-
-def _first_usage(key: str, parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    numbers = next((numbers for part in parts if (numbers := _usage_numbers(part))), {})
-    return {f"{key}#{name}": number for name, number in numbers.items()}
-
-
-def _usage_parts(found: Mapping[str, Any], depth: int) -> Iterable[Mapping[str, Any]]:
-    if depth > 0:
-        for name, part in found.items():
-            if name in USAGE_PARTS and isinstance(part, dict):
-                yield from _usage_parts(part, depth - 1)
-    yield found
-
-
-def _usage_numbers(part: Mapping[str, Any]) -> dict[str, Any]:
-    """The first known spelling of every field, and the convention of the form that names it."""
-    best: dict[str, tuple[int, Any]] = {}
-    _gather(part, "", best)
-    numbers = {name: value for name, (_, value) in best.items()}
-    if "input" in numbers:
-        marked = [USAGE_MARKERS[name] for name, value in part.items() if name in USAGE_MARKERS and value is not None]
-        numbers["convention"] = min(marked)[1] if marked else "unmarked"
-    return numbers
-
-
-def _gather(part: Mapping[str, Any], prefix: str, best: dict[str, tuple[int, Any]]) -> None:
-    for name, value in part.items():
-        if isinstance(value, dict):
-            if prefix.count(".") < USAGE_DEPTH:
-                _gather(value, f"{prefix}{name}.", best)
-        elif (known := USAGE_FIELDS.get(prefix + name)) is not None:
-            field, rank = known
-            if isinstance(value, (int, float)) or (field == "service_tier" and scalar(value)):
-                best[field] = min(best.get(field, (rank, value)), (rank, value))
-
-
 def tags(key: str) -> Reducer:
     """`team:search` among free tags; a tag without a name is not kept."""
 
@@ -211,8 +167,8 @@ def tags(key: str) -> Reducer:
         found = parse(value)
         if not isinstance(found, list):
             return {}
-        named = [item.split(":", 1) for item in found[:MAX_ITEMS] if isinstance(item, str) and ":" in item]
-        return {f"tag.tags.{name.strip()}": value.strip() for name, value in named if len(name) + len(value) < MAX_TEXT}
+        texts = [item for item in map(scalar, found[:MAX_ITEMS]) if isinstance(item, str) and ":" in item]
+        return {f"tag.tags.{label.strip()}": said.strip() for label, said in (item.split(":", 1) for item in texts)}
 
     return reduce
 
@@ -222,7 +178,7 @@ def documents(key: str) -> Reducer:
 
     def reduce(value: Any) -> dict[str, Any]:
         found = parse(value)
-        if not isinstance(found, (list, tuple)):
+        if not isinstance(found, list):
             return {}
         rows = [parse(item) for item in found[:MAX_ITEMS]]
         return _documents(key, [row if isinstance(row, dict) else {} for row in rows])
@@ -231,42 +187,43 @@ def documents(key: str) -> Reducer:
 
 
 def documents_prefix(prefix: str) -> PrefixReducer:
+    key = prefix.rstrip(".")
+
     def reduce(values: Mapping[str, Any]) -> dict[str, Any]:
         by_rank: dict[int, dict[str, Any]] = {}
         for rest, value in values.items():
             rank = _index(rest)
             if rank is not None:
                 by_rank.setdefault(rank, {})[rest.rsplit(".", 1)[-1]] = value
-        return _documents(prefix.rstrip("."), [by_rank[rank] for rank in sorted(by_rank)][:MAX_ITEMS])
+        return _documents(key, [by_rank[rank] for rank in sorted(by_rank)][:MAX_ITEMS]) if by_rank else {}
 
     return reduce
 
 
 def _documents(key: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    if not rows:
-        return {f"{key}.count": 0}
-    ids = [scalar(row.get("id", row.get("document_id", row.get("chunk_id")))) for row in rows]
-    scores = [row.get("score") for row in rows]
     kept: dict[str, Any] = {f"{key}.count": len(rows)}
-    kept[f"{key}.ids"] = ["" if item is None else str(item) for item in ids]
-    if all(isinstance(score, (int, float)) for score in scores):
-        kept[f"{key}.scores"] = [float(score) for score in scores if score is not None]
+    if rows:
+        kept[f"{key}.ids"] = [name(row.get("id", row.get("document_id", row.get("chunk_id")))) or "" for row in rows]
+        scores = [scalar(row.get("score")) for row in rows]
+        if all(isinstance(score, (int, float)) for score in scores):
+            kept[f"{key}.scores"] = [float(score) for score in scores]
     return kept
 
 
 def evaluation(key: str) -> Reducer:
     """LangWatch's evaluation, a JSON text in one attribute, under the standard names."""
-    names = {"name": "gen_ai.evaluation.name", "score": "gen_ai.evaluation.score.value",
-             "label": "gen_ai.evaluation.score.label", "evaluation_id": "evaluation.id", "status": "evaluation.status"}
+    names = {"name": "gen_ai.evaluation.name", "label": "gen_ai.evaluation.score.label",
+             "evaluation_id": "evaluation.id", "status": "evaluation.status"}
 
     def reduce(value: Any) -> dict[str, Any]:
         found = parse(value)
         if not isinstance(found, dict):
             return {}
-        kept = {name: scalar(found.get(path)) for path, name in names.items()}
+        kept: dict[str, Any] = {name_kept: name(found.get(path)) for path, name_kept in names.items()}
         if isinstance(found.get("passed"), bool) and kept["gen_ai.evaluation.score.label"] is None:
             kept["gen_ai.evaluation.score.label"] = "passed" if found["passed"] else "failed"
-        return {name: item for name, item in kept.items() if item is not None}
+        kept["gen_ai.evaluation.score.value"] = scalar(found.get("score"))
+        return {kept_name: item for kept_name, item in kept.items() if item is not None}
 
     return reduce
 
@@ -275,9 +232,10 @@ def _length(value: Any) -> int:
     return len(value) if isinstance(value, str) else len(str(value))
 
 
+@lru_cache(4096)
 def _index(rest: str) -> int | None:
     step = rest.split(".", 1)[0]
-    return int(step) if step.isascii() and step.isdigit() else None
+    return int(step) if step.isascii() and step.isdigit() and len(step) <= MAX_INDEX_DIGITS else None
 
 
 def _at(found: Any, path: Sequence[str]) -> Any:

@@ -40,13 +40,15 @@ class Reject(msgspec.Struct, gc=False):
 class AllowList(msgspec.Struct, frozen=True):
     """Which attributes may enter the ledger; everything else is skipped before its value is decoded.
 
-    `keys` are kept as they are. `reducers` turn a value that may hold content into safe facts (lengths, counts, the
-    usage numbers inside a JSON text): the reducer gets the decoded value and returns what to keep under new keys.
-    `prefixes` do the same for indexed keys such as `retrieval.documents.0.document.score`: the reducer of a prefix gets
-    one mapping of all keys of the span below it. `events` are the event names that are kept, through the same list.
+    `reducers` turn the decoded value of a key into what may be kept, under the same key or others: a short text as it
+    is, of content its length, of a JSON text the usage numbers. `prefixes` do the same for indexed keys such as
+    `retrieval.documents.0.document.score`: the reducer of a prefix gets one mapping of all keys of the span below it.
+    `events` are the event names that are kept, through the same list. `texts` and `numbers` are the keys whose reducers
+    leave a short text or an integer as it is, so that decoders need not ask.
     """
 
-    keys: frozenset[str]
     reducers: Mapping[str, Callable[[Any], dict[str, Any]]]
     prefixes: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]]
     events: frozenset[str]
+    texts: frozenset[str] = frozenset()
+    numbers: frozenset[str] = frozenset()

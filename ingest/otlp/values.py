@@ -1,13 +1,18 @@
 """Attribute values as fields: one conversion per kind of the attribute table."""
 
+import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from ingest.otlp import providers
 
-MAX_COUNT = 2**63
+# Beyond these a number is a mistake of the sender, and one such would swallow every total that it enters.
+MAX_COUNT = 10**12
+MAX_USD = 1_000_000
+MAX_DIGITS = 30
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MONEY_STEP = Decimal("0.000000000001")
 USD_PER_TICK = Decimal("0.0000000001")
 TRUTH = {"true": True, "false": False, "1": True, "0": False}
@@ -16,22 +21,23 @@ STREAMING_METHODS = {
 
 
 class Bad:
-    """A count that is none: negative, fractional, a truth value, a text, or beyond 64 bits."""
+    """A count that is none: negative, fractional, a truth value, a text, or absurdly large."""
 
 
 BAD: Final = Bad()
 
 
 def count(value: Any) -> int | Bad | None:
-    """Whole numbers below 2^63, also as a decimal text or a whole float; anything else is rejected."""
+    """Whole numbers below 10^12, also as a decimal text or a whole float; anything else is rejected."""
     if type(value) is int:
         return value if 0 <= value < MAX_COUNT else BAD
     if isinstance(value, float):
         return int(value) if value.is_integer() and 0 <= value < MAX_COUNT else BAD
     if isinstance(value, str):
-        if not value.strip():
+        digits = value.strip()
+        if not digits:
             return None
-        return count(int(value)) if value.strip().isascii() and value.strip().isdigit() else BAD
+        return count(int(digits)) if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS else BAD
     return BAD
 
 
@@ -42,27 +48,27 @@ def text(value: Any) -> str | None:
 
 
 def number(value: Any) -> float | None:
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return None
-    return float(value) if isinstance(value, (int, float)) else None
+    """A finite number, also as a text."""
+    try:
+        found = float(value) if isinstance(value, (str, int, float)) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
 
 
 def flag(value: Any) -> bool | None:
     return TRUTH.get(str(value).strip('"').lower())
 
 
-def usd(value: Any) -> Decimal | None:
+def usd(value: Any, unit: Decimal = Decimal(1)) -> Decimal | None:
     """A cost; emitters write 0 for a model whose price they do not know."""
-    amount = number(value)
-    return Decimal(repr(amount)).quantize(MONEY_STEP) if amount is not None and 0 < amount < 1e9 else None
+    found = number(value)
+    amount = Decimal(repr(found)) * unit if found is not None else Decimal(0)
+    return amount.quantize(MONEY_STEP) if 0 < amount < MAX_USD else None
 
 
 def usd_ticks(value: Any) -> Decimal | None:
-    ticks = count(value)
-    return (ticks * USD_PER_TICK).quantize(MONEY_STEP) if isinstance(ticks, int) and ticks else None
+    return usd(value, USD_PER_TICK)
 
 
 def first(value: Any) -> str | None:
@@ -93,9 +99,12 @@ def strings(value: Any) -> list[Any] | None:
 
 
 def epoch_us(iso: str) -> int | None:
+    """A time of ISO 8601 in microseconds since 1970; without an offset it is UTC."""
     try:
-        return int(datetime.fromisoformat(iso).timestamp() * 1_000_000)
-    except ValueError:
+        found = datetime.fromisoformat(iso)
+        at = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return (at - EPOCH) // timedelta(microseconds=1)
+    except (ValueError, OverflowError):
         return None
 
 

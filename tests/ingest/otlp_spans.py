@@ -32,13 +32,36 @@ def reduced(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def make_span(attributes: Mapping[str, Any] | None = None, *, id: str = "a", trace: str = "t", parent: str | None = None,
-              at_ms: float = 0, ms: float = 100, scope: str = "some.scope", version: str = "1.0", name: str = "span",
-              status: int = 0, service: str = "shop", events: Iterable[tuple[str, int, Mapping[str, Any]]] = ()) -> Span:
+def make_span(
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    id: str = "a",
+    trace: str = "t",
+    parent: str | None = None,
+    at_ms: float = 0,
+    ms: float = 100,
+    scope: str = "some.scope",
+    version: str = "1.0",
+    name: str = "span",
+    status: int = 0,
+    service: str = "shop",
+    events: Iterable[tuple[str, int, Mapping[str, Any]]] = (),
+) -> Span:
     started_us = NOON_US + int(at_ms * 1000)
-    return Span(trace, id, parent, name, 1, started_us, started_us + int(ms * 1000), status, scope, version,
-                reduced({"service.name": service, **(attributes or {})}),
-                tuple((event, at, reduced(values)) for event, at, values in events))
+    return Span(
+        trace,
+        id,
+        parent,
+        name,
+        1,
+        started_us,
+        started_us + int(ms * 1000),
+        status,
+        scope,
+        version,
+        reduced({"service.name": service, **(attributes or {})}),
+        tuple((event, at, reduced(values)) for event, at, values in events),
+    )
 
 
 def resolved(*spans: Span) -> list[Resolved]:

@@ -60,8 +60,9 @@ FORMS = {
 }
 
 
-def load(loader: Loader, folder: Path, kind: str, *rows: dict[str, str], form: str = "csv", name: str = "export",
-         **options: Any) -> Outcome:
+def load(
+    loader: Loader, folder: Path, kind: str, *rows: dict[str, str], form: str = "csv", name: str = "export", **options: Any
+) -> Outcome:
     path = folder / f"{name}.{form}"
     path.write_text(FORMS[form](kind, rows))
     [outcome] = loader.load(find_files([path]), **options)
@@ -87,12 +88,14 @@ def test_every_kind_has_an_example_here() -> None:
 @pytest.mark.parametrize("kind", GOOD)
 @pytest.mark.parametrize("form", FORMS)
 def test_the_smallest_good_file_of_every_kind_loads_in_every_form_whatever_its_name(
-        shared: Loader, tmp_path: Path, kind: str, form: str) -> None:
+    shared: Loader, tmp_path: Path, kind: str, form: str
+) -> None:
     second = GOOD[kind] | {KINDS[kind].key[0]: "2026-12-26" if kind == "holidays" else "another"}
     outcome = load(shared, tmp_path, kind, GOOD[kind], second, form=form)
     assert (outcome.status, outcome.collector, outcome.rows) == ("loaded", kind, 2), outcome.line()
-    kept = shared.store.query(f'select * from {KINDS[kind].table} where cast("{KINDS[kind].key[0]}" as varchar) = $key',
-                              {"key": second[KINDS[kind].key[0]]}).row(-1, named=True)
+    kept = shared.store.query(
+        f'select * from {KINDS[kind].table} where cast("{KINDS[kind].key[0]}" as varchar) = $key', {"key": second[KINDS[kind].key[0]]}
+    ).row(-1, named=True)
     assert [name for name in second if kept[KINDS[kind].stored_as.get(name, name)] is None] == []
 
 
@@ -106,21 +109,27 @@ def test_a_file_with_any_columns_of_a_kind_is_recognised_as_this_kind(data: st.D
     assert kind_of(probe) == kind
 
 
-@pytest.mark.parametrize("columns", [
-    ("date", "name", "amount"),
-    ("incident_id", "title"),
-    ("id", "title", "status", "owner"),
-    ("system_id", "name"),
-])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("date", "name", "amount"),
+        ("incident_id", "title"),
+        ("id", "title", "status", "owner"),
+        ("system_id", "name"),
+    ],
+)
 def test_a_table_of_something_else_is_no_record_file(columns: tuple[str, ...]) -> None:
     assert kind_of(Probe(Path("export.csv"), b"", "csv", columns)) is None
 
 
-@pytest.mark.parametrize("document", [
-    {"actions": [], "id": "x", "message": "a foreign incident"},
-    {"incidents": [{"id": "x", "title": "of a tool"}]},
-    {"systems": [GOOD["systems"]], "models": [GOOD["models"]]},
-])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"actions": [], "id": "x", "message": "a foreign incident"},
+        {"incidents": [{"id": "x", "title": "of a tool"}]},
+        {"systems": [GOOD["systems"]], "models": [GOOD["models"]]},
+    ],
+)
 def test_a_document_that_only_shares_a_word_or_holds_two_kinds_is_not_taken_for_one(document: dict[str, Any]) -> None:
     assert kind_of(Probe(Path("export.json"), b"", "json", json=document)) is None
 
@@ -210,8 +219,11 @@ WRONG = [
     ("decisions", {"major": "very"}, "major is not true or false"),
     ("surveys", {"score": "6"}, "score is outside its scale (1 to 5 unless scale_min and scale_max say otherwise)"),
     ("surveys", {"score": "0"}, "score is outside its scale (1 to 5 unless scale_min and scale_max say otherwise)"),
-    ("surveys", {"score": "11", "scale_min": "0", "scale_max": "10"},
-     "score is outside its scale (1 to 5 unless scale_min and scale_max say otherwise)"),
+    (
+        "surveys",
+        {"score": "11", "scale_min": "0", "scale_max": "10"},
+        "score is outside its scale (1 to 5 unless scale_min and scale_max say otherwise)",
+    ),
     ("surveys", {"score": "5", "scale_min": "5"}, "scale_min is not below scale_max"),
     ("surveys", {"invited_n": "0"}, "invited_n is below 1"),
     ("incidents", {"severity": "6"}, "severity is not 1 to 5 (as 3, SEV3, P3 or 3 - Moderate)"),
@@ -222,10 +234,16 @@ WRONG = [
     ("incidents", {"mitigated_at": "2026-07-06T08:59:59Z"}, "mitigated_at is before started_at"),
     ("incidents", {"resolved_at": "2026-07-05"}, "resolved_at is before started_at"),
     ("incidents", {"started_at": "", "detected_at": ""}, "started_at and detected_at are both empty"),
-    ("incidents", {"started_at": "", "detected_at": "2026-07-06", "mitigated_at": "2026-07-05"},
-     "mitigated_at is before detected_at, and started_at is empty"),
-    ("incidents", {"detected_at": "2026-07-06T09:10:00Z", "acknowledged_at": "2026-07-06T09:05:00Z"},
-     "acknowledged_at is before detected_at"),
+    (
+        "incidents",
+        {"started_at": "", "detected_at": "2026-07-06", "mitigated_at": "2026-07-05"},
+        "mitigated_at is before detected_at, and started_at is empty",
+    ),
+    (
+        "incidents",
+        {"detected_at": "2026-07-06T09:10:00Z", "acknowledged_at": "2026-07-06T09:05:00Z"},
+        "acknowledged_at is before detected_at",
+    ),
     ("evaluations", {"evaluator_kind": "dice"}, "evaluator_kind is none of human, llm, code"),
     ("evaluations", {"sampling_probability": "0"}, "sampling_probability is not above 0 and up to 1"),
     ("evaluations", {"sampling_probability": "5"}, "sampling_probability is not above 0 and up to 1"),
@@ -237,7 +255,8 @@ WRONG = [
 
 @pytest.mark.parametrize(("kind", "wrong", "reason"), WRONG)
 def test_a_wrong_value_rejects_its_row_with_the_reason_and_keeps_the_others(
-        shared: Loader, tmp_path: Path, kind: str, wrong: dict[str, str], reason: str) -> None:
+    shared: Loader, tmp_path: Path, kind: str, wrong: dict[str, str], reason: str
+) -> None:
     other = GOOD[kind] | {KINDS[kind].key[0]: "2026-12-24" if kind == "holidays" else "other"}
     outcome = load(shared, tmp_path, kind, other, GOOD[kind] | wrong)
     assert (outcome.status, outcome.rows) == ("partial", 1)
@@ -247,34 +266,68 @@ def test_a_wrong_value_rejects_its_row_with_the_reason_and_keeps_the_others(
 def test_a_row_with_several_mistakes_names_all_of_them(loader: Loader, store: Store, tmp_path: Path) -> None:
     outcome = load(loader, tmp_path, "reviews", GOOD["reviews"] | {"subject_id": "", "type": "style", "round": "first"})
     said = store.query("select position, reason from rejects").rows()
-    assert said == rejects(outcome) == [
-        (2, "subject_id is empty; round is not a whole number; type is none of architecture, security, privacy")]
+    assert (
+        said
+        == rejects(outcome)
+        == [(2, "subject_id is empty; round is not a whole number; type is none of architecture, security, privacy")]
+    )
 
 
 def test_values_are_kept_as_the_ledger_writes_them(loader: Loader, store: Store, tmp_path: Path) -> None:
-    load(loader, tmp_path, "reviews", GOOD["reviews"] | {
-        "type": "Security", "outcome": "Rework-Major", "decided_at": "2026-07-06T11:00:00+02:00"})
+    load(
+        loader,
+        tmp_path,
+        "reviews",
+        GOOD["reviews"] | {"type": "Security", "outcome": "Rework-Major", "decided_at": "2026-07-06T11:00:00+02:00"},
+    )
     assert store.query("select type, outcome, decided_at, round from reviews").row(0) == (
-        "security", "rework_major", datetime(2026, 7, 6, 9), 1)
+        "security",
+        "rework_major",
+        datetime(2026, 7, 6, 9),
+        1,
+    )
     load(loader, tmp_path, "readiness", GOOD["readiness"] | {"result": "N/A", "item": "Eval"})
     assert store.query("select result, item from release_checks").row(0) == ("na", "eval")
-    load(loader, tmp_path, "systems", GOOD["systems"] | {
-        "lifecycle": "Production", "personal_data": "TRUE", "depends_on": "crm; search;", "in_service_on": "2026-04-01"})
+    load(
+        loader,
+        tmp_path,
+        "systems",
+        GOOD["systems"] | {"lifecycle": "Production", "personal_data": "TRUE", "depends_on": "crm; search;", "in_service_on": "2026-04-01"},
+    )
     assert store.query("select lifecycle, personal_data, depends_on, in_service_on, service_names from systems").row(0) == (
-        "production", "yes", ["crm", "search"], date(2026, 4, 1), None)
+        "production",
+        "yes",
+        ["crm", "search"],
+        date(2026, 4, 1),
+        None,
+    )
 
 
 def test_lists_booleans_numbers_and_nulls_of_documents_are_read_like_cells(loader: Loader, store: Store, tmp_path: Path) -> None:
     json_row: dict[str, Any] = GOOD["systems"] | {
-        "risk_tier": 2, "service_names": ["claims-api", "claims-worker"], "personal_data": True, "team": None}
+        "risk_tier": 2,
+        "service_names": ["claims-api", "claims-worker"],
+        "personal_data": True,
+        "team": None,
+    }
     load(loader, tmp_path, "systems", json_row, form="list.json")
     assert store.query("select risk_tier, service_names, personal_data, team from systems").row(0) == (
-        2, ["claims-api", "claims-worker"], "yes", None)
+        2,
+        ["claims-api", "claims-worker"],
+        "yes",
+        None,
+    )
     (tmp_path / "incidents.yaml").write_text(
-        "- {incident_id: n1, title: Slow, started_at: 2026-07-06 09:00:00, severity: 2, mitigated_at: null, status: ~, url: 'null'}\n")
+        "- {incident_id: n1, title: Slow, started_at: 2026-07-06 09:00:00, severity: 2, mitigated_at: null, status: ~, url: 'null'}\n"
+    )
     loader.load(find_files([tmp_path / "incidents.yaml"]))
     assert store.query("select started_at, severity, mitigated_at, status, url from incidents").row(0) == (
-        datetime(2026, 7, 6, 9), 2, None, None, "null")
+        datetime(2026, 7, 6, 9),
+        2,
+        None,
+        None,
+        "null",
+    )
 
 
 def test_the_system_of_an_action_is_its_system_id(loader: Loader, store: Store, tmp_path: Path) -> None:
@@ -287,23 +340,31 @@ def test_unknown_columns_are_kept(loader: Loader, store: Store, tmp_path: Path) 
     assert json.loads(store.query("select extra from releases").item()) == {"Version": "4.2.0", "pipeline's": None}
 
 
-@pytest.mark.parametrize(("written", "severity"), [
-    ("3", 3), ("3 - Moderate", 3), ("SEV2", 2), ("sev-2", 2), ("P1", 1), ("Severity 4", 4), ("5: info", 5), ("", None)])
-def test_a_severity_is_read_however_a_tool_writes_it(
-        shared: Loader, tmp_path: Path, written: str, severity: int | None) -> None:
+@pytest.mark.parametrize(
+    ("written", "severity"),
+    [("3", 3), ("3 - Moderate", 3), ("SEV2", 2), ("sev-2", 2), ("P1", 1), ("Severity 4", 4), ("5: info", 5), ("", None)],
+)
+def test_a_severity_is_read_however_a_tool_writes_it(shared: Loader, tmp_path: Path, written: str, severity: int | None) -> None:
     load(shared, tmp_path, "incidents", GOOD["incidents"] | {"incident_id": written or "none", "severity": written})
     assert shared.store.query("select severity from incidents where incident_id = $id", {"id": written or "none"}).item() == severity
 
 
-@pytest.mark.parametrize(("given", "kept"), [
-    ({"mitigated_at": "2026-07-06T09:00:00Z"}, (datetime(2026, 7, 6, 9), "native", None)),
-    ({"mitigated_at": "2026-07-06T10:00:00Z", "mitigated_source": "Resolved proxy"}, (datetime(2026, 7, 6, 10), "resolved_proxy", None)),
-    ({"resolved_at": "2026-07-06T12:00:00Z", "ai_attributed": "No"}, (None, None, "no")),
-    ({"ai_attributed": "Unknown", "mitigated_source": "", "mitigated_at": ""}, (None, None, "unknown")),
-    ({"started_at": "", "detected_at": "2026-07-06T09:05:00Z"}, (None, None, None)),
-])
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"mitigated_at": "2026-07-06T09:00:00Z"}, (datetime(2026, 7, 6, 9), "native", None)),
+        (
+            {"mitigated_at": "2026-07-06T10:00:00Z", "mitigated_source": "Resolved proxy"},
+            (datetime(2026, 7, 6, 10), "resolved_proxy", None),
+        ),
+        ({"resolved_at": "2026-07-06T12:00:00Z", "ai_attributed": "No"}, (None, None, "no")),
+        ({"ai_attributed": "Unknown", "mitigated_source": "", "mitigated_at": ""}, (None, None, "unknown")),
+        ({"started_at": "", "detected_at": "2026-07-06T09:05:00Z"}, (None, None, None)),
+    ],
+)
 def test_what_an_incident_does_not_say_stays_unknown_and_a_mitigation_time_is_native_unless_it_says_so(
-        shared: Loader, tmp_path: Path, given: dict[str, str], kept: tuple[Any, ...]) -> None:
+    shared: Loader, tmp_path: Path, given: dict[str, str], kept: tuple[Any, ...]
+) -> None:
     assert load(shared, tmp_path, "incidents", GOOD["incidents"] | given | {"incident_id": "unsaid"}).status == "loaded"
     found = shared.store.query("select mitigated_at, mitigated_source, ai_attributed from incidents where incident_id = 'unsaid'")
     assert found.row(0) == kept
@@ -330,12 +391,17 @@ def versions(store: Store, kind: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("kind", REGISTERS)
 def test_a_register_loaded_as_of_a_day_leaves_the_time_before_as_it_was(loader: Loader, store: Store, tmp_path: Path, kind: str) -> None:
-    changed = next(name for name, spec in KINDS[kind].columns.items()
-                   if spec.startswith(("text", "word")) and name not in (*KINDS[kind].key, *KINDS[kind].allowed) and name != "target")
+    changed = next(
+        name
+        for name, spec in KINDS[kind].columns.items()
+        if spec.startswith(("text", "word")) and name not in (*KINDS[kind].key, *KINDS[kind].allowed) and name != "target"
+    )
     for day, text in ((datetime(2026, 7, 1), "old"), (datetime(2026, 9, 1, 15, 30), "new")):
         load(loader, tmp_path, kind, GOOD[kind] | {changed: text}, as_of=day)
     assert store.query(f'select "{changed}", valid_from, valid_to from {KINDS[kind].table} order by valid_from').rows() == [
-        ("old", datetime(1970, 1, 1), datetime(2026, 9, 1)), ("new", datetime(2026, 9, 1), None)]
+        ("old", datetime(1970, 1, 1), datetime(2026, 9, 1)),
+        ("new", datetime(2026, 9, 1), None),
+    ]
 
 
 @pytest.mark.parametrize("kind", REGISTERS)
@@ -346,7 +412,8 @@ def test_a_row_says_itself_from_when_it_holds(loader: Loader, store: Store, tmp_
 
 @pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
 def test_registers_with_their_own_dates_load_to_the_same_history_in_any_order(
-        shared: Loader, tmp_path: Path, order: tuple[int, ...]) -> None:
+    shared: Loader, tmp_path: Path, order: tuple[int, ...]
+) -> None:
     for month in order:
         row = GOOD["risks"] | {"risk_id": f"order {order}", "owner": f"owner {month}", "valid_from": f"2026-{month:02}-01"}
         assert load(shared, tmp_path, "risks", row, name=str(month)).status == "loaded"

@@ -34,15 +34,20 @@ def summary(entries: Iterable[Resolved]) -> dict[str, Any]:
     for call in calls:
         models.setdefault(call.response_model or call.request_model or "(none)", []).append(call)
     return {
-        "calls_ok": sum(call.error_type is None for call in calls), "calls_failed": sum(call.error_type is not None for call in calls),
+        "calls_ok": sum(call.error_type is None for call in calls),
+        "calls_failed": sum(call.error_type is not None for call in calls),
         "calls_estimated": len(calls) - len(measured),
         "calls_with_known_tokens": sum(call.input_tokens is not None for call in measured),
         **{name: total(measured, name) for name in SUMS},
-        "by_model": {model: {
-            "calls_ok": sum(call.error_type is None for call in group),
-            "input_tokens": total([call for call in group if not call.tokens_estimated], "input_tokens"),
-            "output_tokens": total([call for call in group if not call.tokens_estimated], "output_tokens"),
-        } for model, group in models.items()}}
+        "by_model": {
+            model: {
+                "calls_ok": sum(call.error_type is None for call in group),
+                "input_tokens": total([call for call in group if not call.tokens_estimated], "input_tokens"),
+                "output_tokens": total([call for call in group if not call.tokens_estimated], "output_tokens"),
+            }
+            for model, group in models.items()
+        },
+    }
 
 
 def agrees(got: int | None, expected: Any) -> bool:
@@ -146,11 +151,20 @@ def answer(stored: Sequence[Facts]) -> Callable[[ClosureKeys], list[Facts]]:
     """What a ledger returns for keys."""
 
     def matching(keys: ClosureKeys) -> list[Facts]:
-        return [facts for facts in stored if
-                ((facts.trace_id in keys.trace_ids or facts.response_id in keys.response_ids)
-                and keys.from_us <= facts.started_us <= keys.until_us)
-                or (facts.role == "inference" and any(
+        return [
+            facts
+            for facts in stored
+            if (
+                (facts.trace_id in keys.trace_ids or facts.response_id in keys.response_ids)
+                and keys.from_us <= facts.started_us <= keys.until_us
+            )
+            or (
+                facts.role == "inference"
+                and any(
                     window.service == facts.service and window.started_us <= facts.ended_us and facts.started_us <= window.ended_us
-                    for window in keys.windows))]
+                    for window in keys.windows
+                )
+            )
+        ]
 
     return matching

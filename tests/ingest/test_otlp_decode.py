@@ -180,6 +180,57 @@ def test_the_type_of_an_exception_is_kept_and_evaluation_events_with_their_time(
                             {"gen_ai.evaluation.name": "groundedness", "gen_ai.evaluation.score.value": 0.5}),)
 
 
+@both
+def test_an_event_without_a_time_is_as_late_as_its_span(decode: Decode) -> None:
+    sent = one_span({})
+    for at_ns in (0, 2**64 - 1):
+        sent.events.add(name="gen_ai.evaluation.result", time_unix_nano=at_ns)
+    [span], _ = decode(request(sent))
+    assert [at_us for _, at_us, _ in span.events] == [span.ended_us, span.ended_us]
+
+
+@both
+@pytest.mark.parametrize("unknown", [-1, 40_000, 2**31 - 1])
+def test_a_kind_and_status_that_no_column_holds_are_unspecified(decode: Decode, unknown: int) -> None:
+    sent = one_span({})
+    sent.kind = sent.status.code = unknown  # type: ignore[assignment]
+    [span], _ = decode(request(sent))
+    assert (span.kind, span.status_code) == (0, 0)
+
+
+@both
+def test_documents_as_a_list_of_mappings_keep_their_ids_and_scores_in_order(decode: Decode) -> None:
+    found = [{"id": "doc-7", "score": 0.9, "content": "secret"}, {"id": 3, "score": 0.5}]
+    [span], _ = decode(request(one_span({"gen_ai.retrieval.documents": found})))
+    assert span.attributes == {"gen_ai.retrieval.documents.count": 2, "gen_ai.retrieval.documents.ids": ["doc-7", "3"],
+                               "gen_ai.retrieval.documents.scores": [0.9, 0.5]}
+
+
+@both
+def test_a_derived_key_that_a_sender_makes_up_is_not_kept(decode: Decode) -> None:
+    made_up = {"gen_ai.retrieval.documents.ids": ["secret"], "retrieval.documents.scores": [1.0], "gen_ai.usage.raw#input": 5}
+    [span], _ = decode(request(one_span(made_up)))
+    assert span.attributes == {}
+
+
+@both
+@pytest.mark.parametrize("absurd", [10**12, 2**63 - 1, -1, True, 1.5, "9" * 30])
+def test_an_absurd_count_enters_no_total_and_is_flagged(decode: Decode, absurd: Any) -> None:
+    [span], _ = decode(request(one_span({
+        "gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": absurd, "gen_ai.usage.output_tokens": 3_000_000_000})))
+    found = facts(span)
+    assert (found.input_tokens, found.output_tokens) == (None, 3_000_000_000)
+    assert "bad_token_count" in found.flags
+
+
+@both
+def test_the_first_alias_that_says_something_counts_whatever_the_order_of_attributes(decode: Decode) -> None:
+    aliases = {"llm.token_count.prompt": 3, "gen_ai.usage.input_tokens": 2, "gen_ai.usage.prompt_tokens": 1}
+    for found in (aliases, dict(reversed(aliases.items()))):
+        [span], _ = decode(request(one_span({"gen_ai.operation.name": "chat", **found})))
+        assert facts(span).input_tokens == 2
+
+
 @given(st.binary(max_size=400))
 @FUZZ
 def test_any_bytes_give_spans_or_a_decode_error(noise: bytes) -> None:
@@ -252,15 +303,20 @@ ANY_VALUE = st.recursive(PLAIN, lambda inner: st.one_of(
     st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["id", "score", "input", "usage", ""]), inner, max_size=3)), max_leaves=6)
 KNOWN_KEYS = sorted({*ALLOW.reducers, *(f"{prefix}{rest}" for prefix in ALLOW.prefixes for rest in (
     "0", "0.id", "1.document.id", "1.document.score", "²", f"{'9' * 5000}.id", "-1", ""))})
-SCOPES = st.sampled_from(["", "logfire.openai", "openlit.x", "opentelemetry.instrumentation.bedrock", "genkit-tracer", "claude_code", "litellm"])
+SCOPES = st.sampled_from([
+    "", "logfire.openai", "openlit.x", "opentelemetry.instrumentation.bedrock", "genkit-tracer", "claude_code", "litellm"])
 # Times and counts that belong together break more than keys drawn at random from 400.
 TELLING = [key for key in KNOWN_KEYS if any(part in key for part in (
     "token", "usage", "duration", "span_type", "status_code", "error", "model", "stream", "evaluation", "documents", "start_time"))]
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(KNOWN_KEYS) | st.sampled_from(TELLING), ANY_VALUE, max_size=8), min_size=1, max_size=3), SCOPES)
+ATTRIBUTES = st.dictionaries(st.sampled_from(KNOWN_KEYS) | st.sampled_from(TELLING), ANY_VALUE, max_size=8)
+
+
+@given(st.lists(ATTRIBUTES, min_size=1, max_size=3), SCOPES)
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_known_key_with_any_value_never_breaks_the_reading_and_never_poisons_the_ledger(found: list[Mapping[str, Any]], scope: str) -> None:
+def test_a_known_key_with_any_value_never_breaks_the_reading_nor_poisons_the_ledger(
+        found: list[Mapping[str, Any]], scope: str) -> None:
     sent = [one_span(attributes, id=bytes(7) + bytes([number])) for number, attributes in enumerate(found, 1)]
     for attributes, span in zip(found, sent, strict=True):
         for event in EVENTS:

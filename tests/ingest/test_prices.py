@@ -21,18 +21,50 @@ from ingest.store import Store
 
 HEADER = "provider,model,region_scope,service_tier,min_context_tokens,token_class,usd_per_million,kind,valid_from,valid_to"
 CALL: dict[str, Any] = {
-    "started_at": datetime(2026, 9, 15), "provider": "acme", "model": "m-1", "region_scope": "any", "service_tier": None, "input_tokens": 10_000,
-    "cache_read_tokens": 6_000, "cache_write_tokens": 1_000, "cache_write_1h_tokens": None, "output_tokens": 500, "tokens_estimated": False,
-    "token_convention": "inclusive", "reported_cost_usd": None, "error_type": None, "response_cached": None, "scope_name": "s"}
-TYPES = {"started_at": pl.Datetime("us"), "provider": pl.String, "model": pl.String, "region_scope": pl.String, "service_tier": pl.String,
-         **dict.fromkeys(("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"), pl.Int64),
-         "tokens_estimated": pl.Boolean, "token_convention": pl.String, "reported_cost_usd": pl.Decimal(24, 12), "error_type": pl.String,
-         "response_cached": pl.Boolean, "scope_name": pl.String}
+    "started_at": datetime(2026, 9, 15),
+    "provider": "acme",
+    "model": "m-1",
+    "region_scope": "any",
+    "service_tier": None,
+    "input_tokens": 10_000,
+    "cache_read_tokens": 6_000,
+    "cache_write_tokens": 1_000,
+    "cache_write_1h_tokens": None,
+    "output_tokens": 500,
+    "tokens_estimated": False,
+    "token_convention": "inclusive",
+    "reported_cost_usd": None,
+    "error_type": None,
+    "response_cached": None,
+    "scope_name": "s",
+}
+TYPES = {
+    "started_at": pl.Datetime("us"),
+    "provider": pl.String,
+    "model": pl.String,
+    "region_scope": pl.String,
+    "service_tier": pl.String,
+    **dict.fromkeys(("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens"), pl.Int64),
+    "tokens_estimated": pl.Boolean,
+    "token_convention": pl.String,
+    "reported_cost_usd": pl.Decimal(24, 12),
+    "error_type": pl.String,
+    "response_cached": pl.Boolean,
+    "scope_name": pl.String,
+}
 LIST = {"uncached_input": "3", "cache_read": "0.30", "cache_write_5m": "3.75", "cache_write_1h": "6", "output": "15"}
 
 
-def lines(prices: Mapping[str, str] = LIST, model: str = "m-1", region: str = "any", tier: str = "standard", context: int = 0, kind: str = "list",
-          start: str = "", end: str = "") -> list[str]:
+def lines(
+    prices: Mapping[str, str] = LIST,
+    model: str = "m-1",
+    region: str = "any",
+    tier: str = "standard",
+    context: int = 0,
+    kind: str = "list",
+    start: str = "",
+    end: str = "",
+) -> list[str]:
     return [f"acme,{model},{region},{tier},{context},{name},{usd},{kind},{start},{end}" for name, usd in prices.items()]
 
 
@@ -93,8 +125,11 @@ def test_a_long_context_reprices_the_whole_request_and_only_beyond_its_threshold
 
 
 def test_the_calls_own_region_and_tier_come_first_and_a_fallback_says_so(book: Book) -> None:
-    book.write(lines({"uncached_input": "1", "output": "1"}), lines({"uncached_input": "2", "output": "2"}, region="geo"),
-               lines({"uncached_input": "0.5", "output": "0.5"}, tier="batch"))
+    book.write(
+        lines({"uncached_input": "1", "output": "1"}),
+        lines({"uncached_input": "2", "output": "2"}, region="geo"),
+        lines({"uncached_input": "0.5", "output": "0.5"}, tier="batch"),
+    )
     plain = {"cache_read_tokens": None, "cache_write_tokens": None, "input_tokens": 1_000_000, "output_tokens": 0}
     assert book.cost(**plain) == 1
     assert book.cost(**plain, region_scope="geo") == 2
@@ -115,7 +150,14 @@ def test_what_has_no_price_or_no_usage_has_no_cost(book: Book) -> None:
     assert book.price(**unknown)["cost_status"] == "unpriced_model", "output without an output price"
     assert book.price(**unknown, output_tokens=None)["cost_usd"] == Decimal("0.01"), "an embedding has no output"
     assert book.price(**unknown, input_tokens=None, output_tokens=None) | {"id": 1} == {
-        "id": 1, "cost_status": "no_usage", "cost_usd": None, "cost_low_usd": None, "cost_high_usd": None, "price_source": None, "price_flags": []}
+        "id": 1,
+        "cost_status": "no_usage",
+        "cost_usd": None,
+        "cost_low_usd": None,
+        "cost_high_usd": None,
+        "price_source": None,
+        "price_flags": [],
+    }
     assert book.price(model="nobody-knows", reported_cost_usd=Decimal("0.5"))["cost_status"] == "reported_only"
 
 
@@ -146,10 +188,17 @@ def test_a_price_that_the_file_no_longer_names_is_withdrawn_and_one_that_comes_b
     assert book.cost() == Decimal("0.02205")
 
 
-@pytest.mark.parametrize(("row", "words"), [
-    ("acme,m,any,standard,0,output,-1,list,,", "between 0 and 100,000"), ("acme,m,any,gold,0,output,1,list,,", "service_tier is gold"),
-    ("acme,m,any,standard,0,output,1e9,list,,", "between 0"), ("acme,m,any,standard,0,output,x,list,,", "plain number"),
-    ("acme,m,any,standard,0,output,1,observed,,", "kind is observed"), ("acme,m,any,standard,0,output,1,list,2026-09-02,2026-09-01", "not after")])
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("acme,m,any,standard,0,output,-1,list,,", "between 0 and 100,000"),
+        ("acme,m,any,gold,0,output,1,list,,", "service_tier is gold"),
+        ("acme,m,any,standard,0,output,1e9,list,,", "between 0"),
+        ("acme,m,any,standard,0,output,x,list,,", "plain number"),
+        ("acme,m,any,standard,0,output,1,observed,,", "kind is observed"),
+        ("acme,m,any,standard,0,output,1,list,2026-09-02,2026-09-01", "not after"),
+    ],
+)
 def test_a_wrong_row_of_the_price_file_is_named_with_its_number_and_what_it_should_be(tmp_path: Path, row: str, words: str) -> None:
     path = tmp_path / "prices.csv"
     path.write_text(f"{HEADER}\n{row}\n")
@@ -173,16 +222,35 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Book:
     return Book(store, Path())
 
 
-@pytest.mark.parametrize(("provider", "seller", "model"), [
-    ("openai", "openai", "gpt-4o"), ("openai", "openai", "gpt-5-mini"), ("anthropic", "anthropic", "claude-sonnet-4-5"),
-    ("anthropic", "anthropic", "claude-haiku-4-5"), ("gcp.gemini", "google", "gemini-2.5-pro"), ("mistral_ai", "mistral", "mistral-large")])
+@pytest.mark.parametrize(
+    ("provider", "seller", "model"),
+    [
+        ("openai", "openai", "gpt-4o"),
+        ("openai", "openai", "gpt-5-mini"),
+        ("anthropic", "anthropic", "claude-sonnet-4-5"),
+        ("anthropic", "anthropic", "claude-haiku-4-5"),
+        ("gcp.gemini", "google", "gemini-2.5-pro"),
+        ("mistral_ai", "mistral", "mistral-large"),
+    ],
+)
 def test_the_book_prices_as_the_package_does(packaged: Book, provider: str, seller: str, model: str) -> None:
     @settings(max_examples=15, deadline=None)
     @given(st.integers(0, 400_000), st.integers(0, 100_000), st.integers(0, 20_000))
     def check(uncached: int, read: int, output: int) -> None:
-        expected = calc_price(Usage(input_tokens=uncached + read, cache_read_tokens=read, output_tokens=output), model, provider_id=seller,
-                              genai_request_timestamp=datetime(2026, 9, 15)).total_price
-        got = packaged.cost(provider=provider, model=model, input_tokens=uncached + read, cache_read_tokens=read, cache_write_tokens=None, output_tokens=output)
+        expected = calc_price(
+            Usage(input_tokens=uncached + read, cache_read_tokens=read, output_tokens=output),
+            model,
+            provider_id=seller,
+            genai_request_timestamp=datetime(2026, 9, 15),
+        ).total_price
+        got = packaged.cost(
+            provider=provider,
+            model=model,
+            input_tokens=uncached + read,
+            cache_read_tokens=read,
+            cache_write_tokens=None,
+            output_tokens=output,
+        )
         assert got is not None
         assert abs(got - expected) <= Decimal("1e-11")
 
@@ -198,11 +266,20 @@ def test_every_packaged_price_is_positive_in_order_and_without_overlap() -> None
     assert ordered.filter(pl.col("next_from") < pl.col("valid_to")).is_empty()
 
 
-@pytest.mark.parametrize(("text", "provider", "expected"), [
-    ("gpt-4o-2024-08-06", "openai", "gpt-4o"), ("claude-sonnet-4-5-20250929", "anthropic", "claude-sonnet-4-5"),
-    ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "aws.bedrock", "claude-sonnet-4-5"), ("gpt-3.5-turbo-0125", "openai", "gpt-3.5-turbo"),
-    ("openai/gpt-4o-mini", "openrouter", "gpt-4o-mini"), ("models/gemini-2.5-pro", "gcp.gemini", "gemini-2.5-pro"),
-    ("gpt-35-turbo", "azure.ai.openai", "gpt-3.5-turbo"), ("gpt-5-mini", "openai", "gpt-5-mini"), ("o3", "openai", "o3")])
+@pytest.mark.parametrize(
+    ("text", "provider", "expected"),
+    [
+        ("gpt-4o-2024-08-06", "openai", "gpt-4o"),
+        ("claude-sonnet-4-5-20250929", "anthropic", "claude-sonnet-4-5"),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "aws.bedrock", "claude-sonnet-4-5"),
+        ("gpt-3.5-turbo-0125", "openai", "gpt-3.5-turbo"),
+        ("openai/gpt-4o-mini", "openrouter", "gpt-4o-mini"),
+        ("models/gemini-2.5-pro", "gcp.gemini", "gemini-2.5-pro"),
+        ("gpt-35-turbo", "azure.ai.openai", "gpt-3.5-turbo"),
+        ("gpt-5-mini", "openai", "gpt-5-mini"),
+        ("o3", "openai", "o3"),
+    ],
+)
 def test_a_models_canonical_name_has_no_region_vendor_date_or_version(text: str, provider: str, expected: str) -> None:
     assert canonical_model(text, provider) == expected
     assert canonical_model(expected, provider) == expected

@@ -54,7 +54,7 @@ def is_changed(before: Measurement, after: Measurement) -> bool:
     other has none, the difference says nothing."""
     if before.value is None or after.value is None:
         return False
-    if any(found.samples.get("seen") == [0] for found in (before, after)):
+    if len({found.samples.get("seen") == [0] for found in (before, after)}) > 1:
         return False
     (low1, high1), (low2, high2) = (found.interval or (found.value or 0.0, found.value or 0.0) for found in (before, after))
     return high1 < low2 or high2 < low1

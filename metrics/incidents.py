@@ -30,17 +30,25 @@ TIMELINE: dict[str, pl.DataType | type[pl.DataType]] = {
 # Without a word about its environment a call counts as production: most emitters say nothing.
 PRODUCTION = "u.environment in ('production', 'prod', 'default')"
 
-# One row per incident, children merged into their parent. An incident without a verdict on AI is AI's where its system is
-# a registered one, else unknown. `at` is the end of the window: registers are read as they were then.
+# One row per incident, children merged into their parent where that is known. Tools name a service, which leads to a system
+# by the register. An incident without a verdict on AI is AI's where its system is a registered one, else unknown. `at` is the end of the window: registers are read as they were then.
 INCIDENTS = """
-with known as (
-    select i.incident_id as id, coalesce(i.parent_incident, i.incident_id) as root, i.title as title, i.severity as severity,
+with valid as (
+    select s.system_id as system_id, s.team as team, s.service_names as service_names from systems s
+    where s.valid_from < $end and (s.valid_to is null or $end <= s.valid_to)
+), services as (
+    select v.service as service, min(v.system_id) as system_id
+    from (select unnest(s.service_names) as service, s.system_id as system_id from valid s) v group by 1
+), known as (
+    select i.incident_id as id, coalesce(p.incident_id, i.incident_id) as root, i.title as title, i.severity as severity,
            coalesce(i.started_at, i.detected_at) as started_at, i.mitigated_at as mitigated_at, i.resolved_at as resolved_at,
            i.detected_at as detected_at, i.acknowledged_at as acknowledged_at, i.mitigated_source as mitigated_source,
-           i.system_id as system, s.team as team, i.ai_cause as ai_cause, i.url as url,
+           coalesce(s.system_id, i.system_id) as system, s.team as team, i.ai_cause as ai_cause, i.url as url,
            coalesce(i.ai_attributed, case when s.system_id is not null then 'yes' else 'unknown' end) as ai_attributed
     from incidents i
-    left join systems s on s.system_id = i.system_id and s.valid_from < $end and (s.valid_to is null or $end <= s.valid_to)
+    left join (select distinct o.incident_id as incident_id from incidents o) p on p.incident_id = i.parent_incident
+    left join services v on v.service = i.system_id
+    left join valid s on s.system_id = coalesce(v.system_id, i.system_id)
 ), merged as (
     select k.root as incident_id,
            min(case when k.id = k.root then k.title end) as title, min(k.severity) as severity, min(k.started_at) as started_at,
@@ -107,7 +115,7 @@ def time_to_mitigate(engine: Engine, scope: Scope) -> Measurement:
     ]
     events = [hours for hours in ended if hours is not None]
     censored = [_hours(row["started_at"], scope.period.end) for row, hours in zip(rows, ended, strict=True) if hours is None]
-    proxies = sum(row["mitigated_at"] is None and hours is not None for row, hours in zip(rows, ended, strict=True))
+    proxies = sum(_is_proxy(row) and hours is not None for row, hours in zip(rows, ended, strict=True))
     median = survival.kaplan_meier(events, censored, 0.5) if censored else survival.median(events)
     slowest = survival.kaplan_meier(events, censored, 0.9)
     notes = [f"{len(censored)} open"] * bool(censored) + [f"{proxies} of {len(events)} by resolution time"] * bool(proxies)
@@ -145,7 +153,7 @@ def timeline(engine: Engine, scope: Scope) -> pl.DataFrame:
             if _is_over(row, end)
             else _hours(row["started_at"], end),
             "is_open": not _is_over(row, end),
-            "is_proxy": row["mitigated_at"] is None and _is_over(row, end),
+            "is_proxy": _is_proxy(row) and _is_over(row, end),
             "acknowledged_hours": _hours(row["detected_at"], row["acknowledged_at"])
             if row["detected_at"] and row["acknowledged_at"]
             else None,
@@ -165,6 +173,11 @@ def _incidents(engine: Engine, scope: Scope) -> tuple[Sequence[dict[str, Any]], 
 def _is_over(row: dict[str, Any], as_of: datetime) -> bool:
     ended = row["mitigated_at"] or row["resolved_at"]
     return ended is not None and ended <= as_of
+
+
+def _is_proxy(row: dict[str, Any]) -> bool:
+    """Whether the resolution stands in for a mitigation that nobody noted."""
+    return row["mitigated_at"] is None or row["mitigated_source"] == "resolved_proxy"
 
 
 def _hours(start: datetime, end: datetime) -> float:

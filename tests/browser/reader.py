@@ -33,7 +33,8 @@ SETTLED = """
   if (!document.querySelector('[data-testid=stMain] h1, [data-testid=stMain] [data-testid=stAlert]')) return false;
   if (document.querySelector('[data-testid=stSkeleton], [data-testid=stAppSkeleton], [data-stale=true]')) return false;
   const all = (name, part) => [...document.querySelectorAll(`[data-testid=${name}]`)].every(shown => shown.querySelector(part));
-  return document.fonts.status === 'loaded' && all('stPlotlyChart', '.main-svg .xaxislayer-above, .main-svg .infolayer')
+  const hasFont = [...document.fonts].some(face => face.family.includes('IBM Plex Sans') && face.status === 'loaded');
+  return hasFont && all('stPlotlyChart', '.main-svg .xaxislayer-above, .main-svg .infolayer')
     && all('stDataFrame', 'canvas[width]');
 }
 """

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from metrics.incidents import incident_rate, time_to_mitigate
+from metrics.incidents import incident_rate, time_to_mitigate, timeline
 from tests.metrics.ledger import Ledger, ledger, scope
 
 __all__ = ["ledger"]
@@ -113,3 +113,35 @@ def test_what_happens_after_the_window_does_not_change_it(ledger: Ledger) -> Non
         incident(9, started_at=datetime(2026, 9, 30, 20), mitigated_at=datetime(2026, 10, 2)),
     )
     assert "1 open" in time_to_mitigate(ledger, scope()).note
+
+
+def test_a_service_that_an_incident_tool_names_leads_to_its_system(ledger: Ledger) -> None:
+    ledger.put("systems", {"system_id": "bot", "team": "red", "service_names": ["bot-api"], "valid_from": datetime(1970, 1, 1)})
+    ledger.put("incidents", {"incident_id": "1", "title": "x", "started_at": datetime(2026, 9, 3), "system_id": "bot-api"})
+    ledger.put("incidents", {"incident_id": "2", "title": "y", "started_at": datetime(2026, 9, 4), "system_id": "printer"})
+    [row] = timeline(ledger, scope()).to_dicts()
+    assert (row["incident_id"], row["system"]) == ("1", "bot")
+
+
+def test_a_child_whose_parent_is_unknown_is_an_incident_of_its_own(ledger: Ledger) -> None:
+    ledger.put(
+        "incidents",
+        {"incident_id": "7", "title": "x", "started_at": datetime(2026, 9, 3), "parent_incident": "never seen", "ai_attributed": "yes"},
+    )
+    assert timeline(ledger, scope())["title"].to_list() == ["x"]
+
+
+def test_a_resolution_that_stands_in_is_counted_also_where_the_tool_s_export_filled_it_in(ledger: Ledger) -> None:
+    at = datetime(2026, 9, 3)
+    ledger.put(
+        "incidents",
+        {
+            "incident_id": "7",
+            "title": "x",
+            "started_at": at,
+            "mitigated_at": at.replace(hour=2),
+            "ai_attributed": "yes",
+            "mitigated_source": "resolved_proxy",
+        },
+    )
+    assert timeline(ledger, scope())["is_proxy"].to_list() == [True]

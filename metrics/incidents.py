@@ -31,7 +31,8 @@ TIMELINE: dict[str, pl.DataType | type[pl.DataType]] = {
 PRODUCTION = "u.environment in ('production', 'prod', 'default')"
 
 # One row per incident, children merged into their parent where that is known. Tools name a service, which leads to a system
-# by the register. An incident without a verdict on AI is AI's where its system is a registered one, else unknown. `at` is the end of the window: registers are read as they were then.
+# by the register. An incident without a verdict on AI is AI's where its system is a registered one, else unknown.
+# Registers are read as they were at the end of the window.
 INCIDENTS = """
 with valid as (
     select s.system_id as system_id, s.team as team, s.service_names as service_names from systems s

@@ -126,7 +126,7 @@ def test_a_service_that_an_incident_tool_names_leads_to_its_system(ledger: Ledge
 def test_a_child_whose_parent_is_unknown_is_an_incident_of_its_own(ledger: Ledger) -> None:
     ledger.put(
         "incidents",
-        {"incident_id": "7", "title": "x", "started_at": datetime(2026, 9, 3), "parent_incident": "never seen", "ai_attributed": "yes"},
+        {"incident_id": "7", "title": "x", "started_at": datetime(2026, 9, 3), "parent_incident": "?", "ai_attributed": "yes"},
     )
     assert timeline(ledger, scope())["title"].to_list() == ["x"]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app import quantities
 from app.cards import ScorecardRow, kpi_href
 from app.marks import Bullet
+from metrics import census
 from metrics.kpi import KpiResult, Status, kpis
 
 LIMITS = {"share": 1.0}
@@ -67,6 +68,8 @@ def change(result: KpiResult) -> str:
 def interval(result: KpiResult) -> str:
     if result.interval_low is None:
         return ""
+    if result.interval_method == census.RANGE:
+        return f"range {quantities.interval(result.interval_low, result.interval_high, result.unit)}"
     return f"95{quantities.NB}%: {quantities.interval(result.interval_low, result.interval_high, result.unit)}"
 
 

@@ -41,6 +41,7 @@ LEFT_OUT = ("cancelled", "canceled", "sandbox")
 
 PRODUCTION = ("production", "prod")
 MANDATORY = ("eval", "monitoring", "rollback", "docs")
+VERDICTS = ", ".join(f"coalesce(max(case when c.item = '{item}' then c.verdict end), 0)" for item in MANDATORY)
 RESULTS = ", ".join(f"max(case when c.item = '{item}' then c.result end) as {item}_result" for item in MANDATORY)
 
 # Every check is judged at the time of the release. A waiver without an end cannot be judged.
@@ -59,13 +60,13 @@ with shipped as (
 ), judged as (
     select c.release_id as release_id, {RESULTS},
            min(c.waiver_expires_on) as waiver_expires_on, sum(case when c.result = 'waived' then 1 else 0 end) as waivers,
-           sum(case when c.verdict = 2 then 1 else 0 end) as met, sum(case when c.verdict >= 1 then 1 else 0 end) as not_missed
+           least({VERDICTS}) as verdict
     from checks c group by 1
 )
 select r.release_id as release_id, r.system as system, r.team as team, r.released_at as released_at, r.hotfix as hotfix,
        {", ".join(f"j.{item}_result as {item}_result" for item in MANDATORY)}, j.waiver_expires_on as waiver_expires_on,
        coalesce(j.waivers, 0) as waivers, case when j.release_id is null then 0 else 1 end as has_checklist,
-       case when j.met = {len(MANDATORY)} then 2 when j.not_missed = {len(MANDATORY)} then 1 else 0 end as verdict
+       coalesce(j.verdict, 0) as verdict
 from shipped r left join judged j on j.release_id = r.release_id
 where {{where}} and r.environment in ({", ".join(f"'{name}'" for name in PRODUCTION)})
 order by r.released_at desc, r.release_id

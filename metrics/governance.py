@@ -55,6 +55,7 @@ from adrs a where a.decided_on is null or a.decided_on < $end
 
 # One row per design with a security or privacy review: the first round of each type as it stood at the end of the window.
 # `decided_at` is the last first-round decision of the required types.
+PASSED = "('approved', 'conditions_minor')"
 DESIGNS = f"""
 with first_rounds as (
     select r.subject_id as subject_id, r.type as type, r.submitted_at as submitted_at,
@@ -73,7 +74,6 @@ with first_rounds as (
            max(case when r.type = 'security' then r.outcome end) as security,
            max(case when r.type = 'privacy' then r.outcome end) as privacy,
            min(r.submitted_at) as submitted_at, coalesce(max(r.decided_at), max(r.submitted_at)) as decided_at,
-           sum(case when r.outcome in ('approved', 'conditions_minor') then 1 else 0 end) as passed,
            max(case when r.outcome = 'pending' then 1 else 0 end) as is_pending,
            max(case when r.outcome = 'withdrawn' then 1 else 0 end) as is_withdrawn
     from required r group by 1
@@ -81,7 +81,7 @@ with first_rounds as (
 select d.subject_id as subject_id, d.system as system, d.team as team, d.security as security, d.privacy as privacy,
        d.types_required as types_required, d.submitted_at as submitted_at, d.decided_at as decided_at, d.is_pending as is_pending,
        d.is_withdrawn as is_withdrawn,
-       case when d.passed = d.types_required then 2 else 0 end as verdict
+       case when d.security in {PASSED} and (d.types_required = 1 or d.privacy in {PASSED}) then 2 else 0 end as verdict
 from designs d where {{where}} order by d.decided_at desc, d.subject_id
 """
 

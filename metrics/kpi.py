@@ -39,6 +39,7 @@ class Measurement:
     coverage: float | None = None
     exclusions: Mapping[str, int] = field(default_factory=dict)
     state: State | None = None  # set where the data say more than the general rules do
+    is_judgeable: bool = True  # whether a target may colour it; an uncorrected judge's rate says too little
     note: str = ""
     evidence: Evidence | None = None
 

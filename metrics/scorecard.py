@@ -79,7 +79,7 @@ def status(found: Measurement, state: State, target: Target | None, improved: bo
     interval meet. Else at risk. PARTIAL and LOW_CONFIDENCE are at best at risk."""
     if state not in MEASURED or found.value is None:
         return "not measured"
-    if target is None:
+    if target is None or not found.is_judgeable:
         return "none"
     if target.value is None:
         judged: Status = "on target" if improved else "at risk"

@@ -57,6 +57,7 @@ def unsupported_claim_rate(engine: Engine, scope: Scope) -> Measurement:
         state=None if is_random and rate.is_corrected and n >= quality.MINIMUM_N else "LOW_CONFIDENCE",
         note=" · ".join(note for note in notes if note),
         samples={"n_eff": [rate.n_eff], "series": quality.series(rows)},
+        is_judgeable=rate.is_corrected,
         evidence=evidence,
     )
 

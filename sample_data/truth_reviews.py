@@ -18,7 +18,8 @@ SURVEY_ENDS = {"2026-Q1": "2026-04-01", "2026-Q2": "2026-07-01", "2026-Q3": "202
 
 def time_to_signoff(start: str, end: str) -> dict[str, Any]:
     """Business days from round 1 to the first final decision; what was open at the end, or withdrawn, is censored."""
-    events, censored = [], []
+    events: list[float] = []
+    censored: list[float] = []
     rows = [row for row in rows_of(REVIEWS) if row["type"] == "architecture"]
     for first in rows:
         if first["round"] != "1" or not start <= first["submitted_at"] < end:
@@ -43,7 +44,10 @@ def review_pass_rate(start: str, end: str) -> dict[str, Any]:
     for row in rows_of(REVIEWS):
         if row["type"] != "architecture" and row["round"] == "1" and row["submitted_at"] < end:
             subjects.setdefault(row["subject_id"], {})[row["type"]] = row
-    passed, failed, pending, withdrawn = [], [], [], []
+    passed: list[str] = []
+    failed: list[str] = []
+    pending: list[str] = []
+    withdrawn: list[str] = []
     for subject, found in sorted(subjects.items()):
         facts = REGISTER.get(SYSTEM_OF.get(subject, subject))
         required = ("security",) if facts and facts[3] == "no" else ("security", "privacy")

@@ -15,9 +15,9 @@ EVENTS = frozenset(("gen_ai.evaluation.result", "langwatch.evaluation.custom"))
 
 WITHOUT_PATHS: dict[str, Callable[[str], Reducer]] = {
     **dict.fromkeys(NUMBERS, reducers.short), **dict.fromkeys(TEXTS, reducers.text), "first": reducers.items, "host": reducers.host,
-    "content": reducers.content, "messages": reducers.messages, "documents": reducers.documents, "tags": reducers.tags,
+    "content": reducers.content, "messages": reducers.messages, "documents": reducers.documents, "error": reducers.error,
     "evaluation": reducers.evaluation, "usage_in_body": usage.usage_in_body}
-WITH_PATHS = {"json": reducers.json_fields, "usage": usage.usage, "raw_usage": usage.usage}
+WITH_PATHS = {"json": reducers.json_fields, "tags": reducers.tags, "usage": usage.usage, "raw_usage": usage.usage}
 PREFIXES: dict[str, Callable[[str], PrefixReducer]] = {
     "messages_prefix": reducers.messages_prefix, "documents_prefix": reducers.documents_prefix}
 

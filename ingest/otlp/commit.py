@@ -1,6 +1,8 @@
 """Spans into the ledger: the closure of what a batch touches is resolved, priced and written again."""
 
-from collections.abc import Collection, Iterable, Sequence
+import gc
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -82,10 +84,11 @@ class SpanLedger:
     def write(self, cursor: duckdb.DuckDBPyConnection, spans: Sequence[Span], load_id: int) -> Written:
         """Write a batch inside the caller's transaction; rollups of `changed_at` are the caller's to rebuild."""
         known: dict[int, _Known] = {}
-        batch = [self._read(span, _Known(msgspec.json.encode(span.attributes).decode(), load_id), known) for span in spans]
-        batch = [own for own in batch if own.genai]
-        _write_beside(cursor, spans, load_id)
-        return self._settle(cursor, batch, known)
+        with _without_collections():
+            batch = [self._read(span, _Known(msgspec.json.encode(span.attributes).decode(), load_id), known) for span in spans]
+            batch = [own for own in batch if own.genai]
+            _write_beside(cursor, spans, load_id)
+            return self._settle(cursor, batch, known)
 
     def rebuild(self, cursor: duckdb.DuckDBPyConnection, services: Collection[str] | None = None) -> Written:
         """Read stored spans again under the rules, roles and prices of now: all, or those of some services."""
@@ -169,6 +172,18 @@ class SpanLedger:
                         scope_name, scope_version, msgspec.json.decode(attributes))
             found.append(self._read(span, _Known(attributes, load_id, rowid, role), known))
         return found
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """A batch makes many objects that all live to its end: looking for garbage among them, again and again, finds none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _place(found: Facts, services: Services) -> None:

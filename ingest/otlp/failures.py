@@ -28,6 +28,12 @@ def error_of_text(text: str) -> str | None:
     return next((name for match, name in _rules()[1] if match in letters), None)
 
 
+def error_of_message(text: str) -> str:
+    """Which error a whole message tells; OTHER where it names none that is known."""
+    letters = re.sub(r"[^a-z]", "", text.lower())
+    return next((name for match, name in _rules()[1] if match in letters), OTHER)
+
+
 @lru_cache(1024)
 def error_of_status(status: int) -> str | None:
     statuses, _ = _rules()

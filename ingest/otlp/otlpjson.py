@@ -21,6 +21,7 @@ from ingest.otlp.keep import (
     moment,
     parent_id,
 )
+from ingest.otlp.reducers import error_name
 from ingest.otlp.span import AllowList, Reject, Span
 
 __all__ = ["decode_json"]
@@ -159,7 +160,7 @@ def _read(span: JsonSpan, scope: Scope, resource: Kept, keep: Keeper) -> Span:
         if event.name == "exception":
             for pair in event.attributes or ():
                 if pair.key == "exception.type" and isinstance(kind := _value(pair.value), str) and kind:
-                    attributes["exception.type"] = kind[:MAX_EXCEPTION_TYPE]
+                    attributes["exception.type"] = error_name(kind[:MAX_EXCEPTION_TYPE])
         elif event.name in keep.allow.events:
             at_us = moment(_uint64(event.time_unix_nano), ended_us)
             events.append((event.name, at_us, _attributes(event.attributes, keep, {})))

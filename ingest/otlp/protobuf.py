@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ingest.otlp.keep import MAX_EXCEPTION_TYPE, Decoded, DecodeError, Keeper, Kept, broken_rule, enumerated, keeper, moment, parent_id
-from ingest.otlp.reducers import MAX_TEXT
+from ingest.otlp.reducers import MAX_TEXT, error_name
 from ingest.otlp.span import AllowList, Reject, Span
 
 __all__ = ["DecodeError", "decode_protobuf", "kept_attributes", "plain_value"]
@@ -82,7 +82,7 @@ def _events(events: Any, keep: Keeper, attributes: Kept, ended_us: int) -> tuple
         if event.name == "exception":
             for pair in event.attributes:
                 if pair.key == "exception.type" and pair.value.string_value:
-                    attributes["exception.type"] = pair.value.string_value[:MAX_EXCEPTION_TYPE]
+                    attributes["exception.type"] = error_name(pair.value.string_value[:MAX_EXCEPTION_TYPE])
         elif event.name in keep.allow.events:
             at_us = moment(event.time_unix_nano, ended_us)
             found.append((event.name, at_us, kept_attributes(event.attributes, keep, {})))

@@ -4,17 +4,21 @@ import ast
 import hashlib
 import hmac
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import msgspec
+
+from ingest.otlp.failures import error_of_message
 
 Reducer = Callable[[Any], dict[str, Any]]
 PrefixReducer = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 MAX_TEXT = 256  # a longer text is no id, name or model, so it may be content
 MAX_NUMBER_TEXT = 32
+CLASS_NAME = re.compile(r"(<class ')?[\w.$:+/-]{1,128}('>)?")
 MAX_ITEMS = 256
 MAX_INDEX_DIGITS = 9
 INT64 = range(-(2**63), 2**63)
@@ -160,15 +164,31 @@ def json_fields(key: str, paths: Sequence[str]) -> Reducer:
     return reduce
 
 
-def tags(key: str) -> Reducer:
-    """`team:search` among free tags; a tag without a name is not kept."""
+def error_name(text: str) -> str:
+    """The class or code of an error as it is; of a message, which may quote a prompt, only which error it tells."""
+    return text if CLASS_NAME.fullmatch(text) else error_of_message(text)
+
+
+def error(key: str) -> Reducer:
+    def reduce(value: Any) -> dict[str, Any]:
+        if isinstance(value, str) and value.strip():
+            return {key: error_name(value.strip())}
+        return {key: str(value)} if isinstance(value, int) else {}
+
+    return reduce
+
+
+def tags(key: str, names: Iterable[str]) -> Reducer:
+    """`team:search` among free tags; only tags of these names are kept."""
+    kept = frozenset(names)
 
     def reduce(value: Any) -> dict[str, Any]:
         found = parse(value)
         if not isinstance(found, list):
             return {}
         texts = [item for item in map(scalar, found[:MAX_ITEMS]) if isinstance(item, str) and ":" in item]
-        return {f"tag.tags.{label.strip()}": said.strip() for label, said in (item.split(":", 1) for item in texts)}
+        named = ((label.strip(), said.strip()) for label, said in (item.split(":", 1) for item in texts))
+        return {f"{key}.{label}": said for label, said in named if label in kept}
 
     return reduce
 

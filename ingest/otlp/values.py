@@ -109,6 +109,6 @@ def epoch_us(iso: str) -> int | None:
 
 
 CONVERSIONS: dict[str, Callable[[Any], Any]] = {
-    "count": count, "usage": count, "raw_usage": count, "usage_in_body": count, "text": text, "user": text,
+    "count": count, "usage": count, "raw_usage": count, "usage_in_body": count, "text": text, "user": text, "error": text,
     "number": number, "flag": flag, "usd": usd, "usd_ticks": usd_ticks, "first": first, "provider": provider,
     "model_prefix": model_prefix, "host": host, "streaming_method": streaming_method, "list": strings}

@@ -55,7 +55,7 @@ def assert_nothing_is_cut(reader: Reader) -> None:
 @pytest.mark.parametrize(("title", "link"), PAGES.items())
 def test_a_page_opens_from_a_link(reader: Reader, pictures: Path, title: str, link: str) -> None:
     reader.open(link)
-    keep(reader, pictures, title.lower())
+    keep(reader, pictures, re.sub(r"\W+", "-", title.lower()))
     assert reader.title == title
     assert reader.wrong() == []
     assert sorted(reader.refused) == ([f"/{link}/{path}" for path in STREAMLITS_OWN] if link else [])
@@ -79,11 +79,13 @@ def test_the_page_of_a_kpi_opens(reader: Reader, pictures: Path, title: str) -> 
 
 
 def test_the_sidebar_names_every_page(reader: Reader) -> None:
+    reader.open("data")
     links = reader.page.get_by_test_id("stSidebarNavLink").all_inner_texts()
     assert [link.splitlines()[-1] for link in links] == list(PAGES)
 
 
 def test_the_page_is_as_light_or_dark_as_the_readers_system(reader: Reader, request: pytest.FixtureRequest) -> None:
+    reader.open("data")
     assert background(reader) == BACKGROUNDS[request.node.callspec.params["reader"]]
 
 

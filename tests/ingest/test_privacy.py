@@ -17,6 +17,8 @@ from starlette.testclient import TestClient
 
 from ingest.attribution import Attribution
 from ingest.load import Loader, find_files
+from ingest.otlp import reducers
+from ingest.otlp.attributes import allow_list
 from ingest.otlp.commit import SpanLedger
 from ingest.otlp.protobuf import plain_value
 from ingest.receiver import Receiver
@@ -268,3 +270,23 @@ def test_a_rejected_line_of_a_file_is_known_by_its_hash_and_not_by_its_text(tmp_
     assert "Quintus" not in outcome.line() + str(outcome.rejects)
     store.close()
     assert found_in(db, CONTENT) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("openai.RateLimitError", "openai.RateLimitError"),
+        ("<class 'openai.BadRequestError'>", "<class 'openai.BadRequestError'>"),
+        ("429", "429"),
+        ("Rate limit reached for alice@example.com. Try again.", "rate_limit"),
+        ("the prompt about zanzibar was refused", "other"),
+    ],
+)
+def test_of_an_error_message_only_the_kind_is_kept(said: str, kept: str) -> None:
+    assert reducers.error("error.type")(said) == {"error.type": kept}
+    assert reducers.error("error.type")(kept) == {"error.type": kept}
+
+
+def test_free_tags_are_kept_only_under_names_that_the_table_knows() -> None:
+    reduce = allow_list(b"key").reducers["tag.tags"]
+    assert reduce('["team:search", "user:alice", "alice"]') == {"tag.tags.team": "search"}

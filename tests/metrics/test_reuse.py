@@ -97,9 +97,9 @@ def test_a_map_without_known_needs_does_not_apply(ledger: Ledger, provision: str
 
 def test_an_upward_target_is_met_only_when_the_ranges_part(ledger: Ledger) -> None:
     ledger.put("targets", {"metric_id": "platform_reuse", "target": "improve", "direction": "at_least", **ALWAYS})
-    september = {"valid_from": datetime(2026, 9, 9)}
-    ledger.put("capabilities", slot("a", "bespoke", valid_to=datetime(2026, 9, 9)), slot("b", "shared", "x"), slot("c", "bespoke"))
-    ledger.put("capabilities", slot("a", "shared", "x", **september))
+    september = datetime(2026, 9, 9)
+    ledger.put("capabilities", slot("a", "bespoke", valid_to=september), slot("b", "shared", "x"), slot("c", "bespoke"))
+    ledger.put("capabilities", slot("a", "shared", "x", valid_from=september))
     kpi = kpis()["platform_reuse"]
     result = evaluate(ledger, kpi, scope())
     assert (result.previous_value, result.value, result.is_changed, result.status) == (0, 2 / 3, True, "on target")

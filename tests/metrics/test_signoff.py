@@ -18,7 +18,7 @@ TUESDAY = datetime(2026, 9, 1, 9)
 
 def review(number: int, days: int | None, **columns: Any) -> dict[str, Any]:
     """An architecture review of the first of September, decided so many business days later."""
-    decided = None if days is None else datetime.fromisoformat(str(np.busday_offset("2026-09-01", days))) + timedelta(hours=12)
+    decided = None if days is None else datetime.fromisoformat(str(np.busday_offset(TUESDAY.date(), days))) + timedelta(hours=12)
     given = {"review_id": f"V{number}", "subject_id": f"S{number}", "type": "architecture", "submitted_at": TUESDAY, "round": 1}
     return {**given, "decided_at": decided, "outcome": None if days is None else "approved", **columns}
 

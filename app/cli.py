@@ -1,36 +1,34 @@
-"""The command line: demo, up, load, kpis, reconcile, showback, sql, doctor, rebuild."""
+"""The command line: demo, up, load, pull, kpis, reconcile, showback, report, sql, doctor, rebuild."""
 
-import sys
+import os
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import polars as pl
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from app import quantities, settings
 from app.ledger import LocalLedger, RemoteLedger, open_ledger
+from app.terminal import err, errors_in_words, load_with_progress, out, print_json, say_outcomes, saying
+from ingest import pull as billing_apis
 from ingest.errors import SpanledgerError
-from ingest.load import Outcome, find_files
-from metrics import coverage, reconcile_report, scorecard
+from ingest.load import find_files
+from ingest.remote import local_files
+from metrics import coverage, focus_out, focus_rules, reconcile_report, scorecard
 from metrics import reconcile as metrics_reconcile
 from metrics import showback as metrics_showback
-from metrics.filters import DIMENSIONS, Period, PeriodError, Scope, default_period
+from metrics.evidence_pack import evidence_pack
+from metrics.filters import DIMENSIONS, Period, Scope, default_period
 from metrics.kpi import KpiResult
 from metrics.kpi import kpis as kpis_by_id
 from metrics.rate_hints import rate_hints
 from metrics.reconcile import DIMENSIONS as BILL_FILTERS
 from metrics.showback import PARTY
 
-FAILED, SOME_REJECTED = 1, 3
 DEMO_LEDGER = "spanledger-demo.duckdb"
 
 cli = typer.Typer(
@@ -39,7 +37,6 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="What AI systems did, what they cost and how they are governed, in one ledger.",
 )
-out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True, highlight=False)
 
 Db = Annotated[
     Path | None,
@@ -55,16 +52,6 @@ PeriodText = Annotated[
 Port = Annotated[int | None, typer.Option("--port", help="The port of pages and receiver [default: 4318]", show_default=False)]
 
 
-@contextmanager
-def errors_in_words() -> Iterator[None]:
-    """Every expected failure becomes one line and exit code 1."""
-    try:
-        yield
-    except (SpanledgerError, PeriodError) as error:
-        err.print(f"[bold]spanledger:[/] {error}", markup=True)
-        raise typer.Exit(FAILED) from error
-
-
 @cli.command()
 def demo(
     port: Port = None,
@@ -77,7 +64,7 @@ def demo(
         out.print("A synthetic company's quarter: six AI systems, three providers.")
         ledger = LocalLedger(chosen, read_only=False)
         try:
-            outcomes = _load_with_progress(ledger, find_files([company / "data"]), None, None)
+            outcomes = load_with_progress(ledger, find_files([company / "data"]), None, None)
         finally:
             ledger.store.close()
         for outcome in outcomes:
@@ -105,7 +92,10 @@ def up(
 
 @cli.command()
 def load(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders: OTLP traces, provider bills, FOCUS, records.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Files or folders: OTLP traces, provider bills, FOCUS, records; also s3://, gs:// and az:// addresses."),
+    ],
     collector: Annotated[
         str | None, typer.Option("--as", metavar="COLLECTOR", help="What the files are, if detection cannot tell.")
     ] = None,
@@ -117,21 +107,37 @@ def load(
     db: Db = None,
 ) -> None:
     """Load files or folders of anything supported; the kind is detected, and loading twice changes nothing."""
-    with errors_in_words():
+    with errors_in_words(), saying() as say, local_files(paths, say) as found:
         ledger = open_ledger(settings.read(db))
-        found = find_files(paths)
         if not found:
-            raise SpanledgerError(f"No files in {', '.join(map(str, paths))}")
-        outcomes = _load_with_progress(ledger, found, collector, as_of)
-    if as_json:
-        _print_json([_outcome_json(outcome) for outcome in outcomes])
-    else:
-        for outcome in outcomes:
-            (err if outcome.status == "failed" else out).print(outcome.line(), markup=False)
-    if all(outcome.status == "failed" for outcome in outcomes):
-        raise typer.Exit(FAILED if len(outcomes) == 1 else SOME_REJECTED)
-    if any(outcome.status in ("failed", "partial") for outcome in outcomes):
-        raise typer.Exit(SOME_REJECTED)
+            raise SpanledgerError(f"No files in {', '.join(paths)}")
+        outcomes = load_with_progress(ledger, found, collector, as_of)
+    say_outcomes(outcomes, as_json)
+
+
+@cli.command()
+def pull(
+    provider: Annotated[str, typer.Argument(help="openai or anthropic; the admin key is OPENAI_ADMIN_KEY or ANTHROPIC_ADMIN_KEY.")],
+    since: Annotated[datetime, typer.Option("--since", formats=["%Y-%m-%d"], help="The first day, UTC.")],
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", formats=["%Y-%m-%d"], help="The last day, UTC [default: yesterday]", show_default=False),
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", help="The organization to book this under, where a ledger holds several of one provider.")
+    ] = None,
+    as_json: Json = False,
+    db: Db = None,
+) -> None:
+    """Fetch costs and usage from a provider's billing API and load them; what was fetched before an interruption is kept."""
+    with errors_in_words(), saying() as say:
+        chosen, today = settings.read(db), datetime.now(UTC).date()
+        asked = billing_apis.request(provider, since.date(), until.date() if until else None, account, os.environ, today)
+        folder = asked.folder(chosen.db.with_name(f".{chosen.db.name}.pull"))
+        found = billing_apis.pull(asked, folder, say)
+        outcomes = load_with_progress(open_ledger(chosen), found, None, None)
+        billing_apis.forget(folder)
+    say_outcomes(outcomes, as_json)
 
 
 @cli.command()
@@ -147,7 +153,7 @@ def kpis(
         scope = Scope(_period(ledger, period), _dimensions(filters or []))
         results = scorecard.scorecard(ledger, scope)
     if as_json:
-        _print_json(scorecard.scorecard_json(scope, results))
+        print_json(scorecard.scorecard_json(scope, results))
         return
     table = Table(title=f"KPIs, {scope.period.label}", title_justify="left", box=None, pad_edge=False)
     for heading in ("KPI", "Value", "Interval", "Target", "Change", "Evidence", "Status"):
@@ -170,7 +176,7 @@ def reconcile(
         scope = Scope(_period(ledger, period), _dimensions(filters or [], BILL_FILTERS))
         found = metrics_reconcile.reconcile(ledger, scope)
     if as_json:
-        _print_json(reconcile_report.document(found, scope))
+        print_json(reconcile_report.document(found, scope))
         return
     table = Table(title=f"Traced to billed in USD, {scope.period.label}", title_justify="left", box=None, pad_edge=False)
     columns = [*found.providers, None]
@@ -193,6 +199,9 @@ def showback(
         list[str] | None, typer.Option("--by", help="team, system, feature, tenant, prompt_version, cost_center, issuer.")
     ] = None,
     period: PeriodText = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write all shares as FOCUS 1.2, to FILE.csv or FILE.parquet.", metavar="FILE")
+    ] = None,
     as_json: Json = False,
     db: Db = None,
 ) -> None:
@@ -204,10 +213,12 @@ def showback(
         ledger = open_ledger(settings.read(db), read_only=True)
         chosen = _period(ledger, period)
         found = metrics_showback.showback(ledger, chosen)
+        if output is not None:
+            _write_focus(ledger, chosen, found, output)
     rows = found.by(*names)
     if as_json:
         rounding = sum(found.rounding_usd.values())
-        _print_json(
+        print_json(
             {"period": {"start": chosen.start, "end": chosen.end}, "rows": rows, "total_usd": found.total_usd, "rounding_usd": rounding}
         )
         return
@@ -221,6 +232,25 @@ def showback(
 
 
 @cli.command()
+def report(
+    evidence: Annotated[Path, typer.Option("--evidence", metavar="DIR", help="The folder of the pack; it is made.")],
+    period: PeriodText = None,
+    filters: Annotated[list[str] | None, typer.Option("--filter", help="dimension=value, e.g. system=claims-copilot; repeatable.")] = None,
+    db: Db = None,
+) -> None:
+    """Write the evidence pack for an audit: results, definitions, the rows behind every number, a manifest of hashes."""
+    with errors_in_words():
+        ledger = open_ledger(settings.read(db), read_only=True)
+        scope = Scope(_period(ledger, period), _dimensions(filters or []))
+        pack = evidence_pack(ledger, scope)
+        for name, content in pack.items():
+            path = evidence / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    out.print(f"{len(pack)} files for {scope.period.label} in {evidence}")
+
+
+@cli.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT over the ledger's tables and views.")], as_json: Json = False, db: Db = None
 ) -> None:
@@ -229,7 +259,7 @@ def sql(
         ledger = open_ledger(settings.read(db), read_only=True)
         frame = ledger.query_only(query)
     if as_json:
-        _print_json(frame.to_dicts())
+        print_json(frame.to_dicts())
         return
     with pl.Config(tbl_rows=50, tbl_cols=-1, tbl_width_chars=out.width, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         out.print(str(frame), markup=False)
@@ -244,7 +274,7 @@ def doctor(as_json: Json = False, db: Db = None) -> None:
         ledger = open_ledger(settings.read(db), read_only=True)
         checks = coverage.checks(ledger)
     if as_json:
-        _print_json(checks)
+        print_json(checks)
         return
     for check in checks:
         out.print(f"{'ok ' if check['ok'] else '!! '} {check['title']}: {check['finding']}", markup=False)
@@ -275,24 +305,19 @@ def _serve(chosen: settings.Settings, open_browser: bool) -> None:
     server.serve(chosen, started)
 
 
-def _load_with_progress(
-    ledger: LocalLedger | RemoteLedger, found: list[tuple[Path, str]], collector: str | None, as_of: datetime | None
-) -> list[Outcome]:
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.completed}/{task.total} files  {task.description}"),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    ) as progress:
-        task = progress.add_task("", total=len(found))
-
-        def advance(outcome: Outcome) -> None:
-            progress.update(task, advance=1, description=Path(outcome.path).name)
-
-        if isinstance(ledger, RemoteLedger):
-            return ledger.load(found, collector, as_of)
-        return ledger.loader().load(found, collector, as_of, progress=advance)
+def _write_focus(ledger: LocalLedger | RemoteLedger, period: Period, found: metrics_showback.Showback, path: Path) -> None:
+    if path.suffix.lower() not in focus_out.SUFFIXES:
+        raise SpanledgerError(f"{path} names no kind of file", f"End it in {' or '.join(focus_out.SUFFIXES)}")
+    if not period.is_whole_months or not found.shares:
+        raise SpanledgerError(f"Nothing is handed on for {period.label}", "Choose whole months that the ledger has bills of")
+    frame = focus_out.focus(ledger, found)
+    if broken := focus_rules.violations(frame):
+        raise SpanledgerError(f"The shares break FOCUS 1.2: {'; '.join(map(str, broken[:5]))}", "Nothing was written")
+    try:
+        focus_out.write(frame, path)
+    except OSError as error:
+        raise SpanledgerError(f"{path} cannot be written ({error.strerror or error})", "Choose another place") from error
+    err.print(f"{path}: {frame.height:,} rows, {found.total_usd:,.2f} USD", markup=False)
 
 
 def _period(ledger: LocalLedger | RemoteLedger, text: str | None) -> Period:
@@ -326,26 +351,6 @@ def _words(result: KpiResult) -> tuple[str, ...]:
         " · ".join(filter(None, [f"n {result.n:,}" if result.n is not None else "", result.note])),
         result.status,
     )
-
-
-def _outcome_json(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "path": outcome.path,
-        "status": outcome.status,
-        "collector": outcome.collector,
-        "rows": outcome.rows,
-        "rejected": outcome.rejected,
-        "total": outcome.total,
-        "currency": outcome.currency,
-        "message": outcome.message,
-        "duplicates_removed": outcome.duplicates_removed,
-        "rejects": [{"position": r.position, "reason": r.reason} for r in outcome.rejects[:100]],
-    }
-
-
-def _print_json(document: Any) -> None:
-    encoded = msgspec.json.Encoder(decimal_format="number").encode(document)
-    sys.stdout.buffer.write(msgspec.json.format(encoded, indent=1) + b"\n")
 
 
 def main() -> None:

@@ -69,7 +69,7 @@ def rules() -> dict[str, Rule]:
 def violations(frame: pl.DataFrame) -> list[Violation]:
     """The rules that a table breaks; what cannot be asked because a column is missing or of another type is not repeated."""
     found, broken = [], set[str]()
-    for name, rule in sorted(rules().items(), key=lambda item: item[1].check != "present" and 1 + (item[1].check not in TYPES)):
+    for name, rule in sorted(rules().items(), key=_order):
         if rule.check != "present" and {rule.column, *(test[1] for test in rule.when)} & broken:
             continue
         if rule.check == "present" or rule.check in TYPES:
@@ -81,16 +81,22 @@ def violations(frame: pl.DataFrame) -> list[Violation]:
     return found
 
 
+def _order(item: tuple[str, Rule]) -> int:
+    """Whether a column is there, then its type, then its rows."""
+    check = item[1].check
+    return 0 if check == "present" else 1 if check in TYPES else 2
+
+
 def _applies(rule: Rule) -> pl.Expr:
     return pl.all_horizontal([pl.lit(value=True), *(ROWS[check](column, values) for check, column, *values in rule.when)])
 
 
-def _is_key_value(text: str | None) -> bool:
+def _is_key_value(text: object) -> bool:
     """An object of JSON whose values are no objects and no lists, and whose keys differ."""
     if text is None:
         return True
     try:
-        pairs = json.loads(text, object_pairs_hook=tuple)  # a nested object becomes a tuple, too
+        pairs = json.loads(str(text), object_pairs_hook=tuple)  # a nested object becomes a tuple, too
     except ValueError:
         return False
     return isinstance(pairs, tuple) and len(dict(pairs)) == len(pairs) and not any(isinstance(value, list | tuple) for _, value in pairs)

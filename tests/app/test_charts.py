@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import charts, theme
@@ -15,6 +15,7 @@ from app.labels import LINE_PX
 from app.theme import MODES, PALETTES, Mode
 from tests.app.figures import bars, plain, side_places, side_texts, texts, total, widest
 
+few = settings(max_examples=25, deadline=None)  # plotly takes its time for a figure
 FIRST = date(2026, 9, 1)
 SCHEMA = {"day": pl.Date, "provider": pl.String, "model": pl.String, "cost_usd": pl.Decimal(24, 12)}
 
@@ -39,6 +40,7 @@ ROWS = st.lists(
 )
 
 
+@few
 @given(ROWS, st.sampled_from(MODES))
 def test_bars_of_a_day_add_up_to_its_rows_and_to_its_total(rows: list[tuple[int, str | None, str | None, int]], mode: Mode) -> None:
     frame = spend(*rows)
@@ -55,6 +57,7 @@ def test_bars_of_a_day_add_up_to_its_rows_and_to_its_total(rows: list[tuple[int,
             assert set(drawn) == {None}, "a day without rows is a gap"
 
 
+@few
 @given(ROWS)
 def test_labels_beside_the_stack_never_overlap_and_fit_their_margin(rows: list[tuple[int, str | None, str | None, int]]) -> None:
     figure = charts.daily_spend(spend(*rows), "light", height=300)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import figure as figures
@@ -14,6 +14,7 @@ from app.labels import LINE_PX, text_width
 from app.theme import MODES, PALETTES, Mode
 from tests.app.figures import levels, plain, side_places
 
+few = settings(max_examples=25, deadline=None)  # plotly takes its time for a figure
 UNITS = ("share", "hours", "days", "usd", "per_million", "score", "count")
 FIRST = date(2026, 9, 1)
 
@@ -58,6 +59,7 @@ def test_a_figure_has_no_legend_and_the_colours_of_its_mode(mode: Mode) -> None:
     assert layout.hoverlabel.bgcolor == PALETTES[mode].page
 
 
+@few
 @given(st.floats(5, 95), st.lists(st.tuples(st.floats(0, 1), st.floats(0, 100)), max_size=8))
 def test_a_target_is_drawn_at_its_value_and_its_words_stay_inside_the_plot(target: float, crossed: list[tuple[float, float]]) -> None:
     found = plot()
@@ -70,6 +72,7 @@ def test_a_target_is_drawn_at_its_value_and_its_words_stay_inside_the_plot(targe
     assert -LINE_PX / 2 <= bottom <= figures.plot_height(found) - LINE_PX / 2
 
 
+@few
 @given(st.lists(st.integers(0, 29), min_size=1, max_size=20), st.integers(0, 19))
 def test_names_of_releases_never_overlap_and_an_emphasised_one_is_kept(days: list[int], emphasised: int) -> None:
     releases = [Release(FIRST + timedelta(days=day), f"REL-{place:03}", place == emphasised) for place, day in enumerate(days)]
@@ -88,6 +91,7 @@ def test_a_release_outside_the_window_is_not_drawn() -> None:
     assert not found.layout.shapes
 
 
+@few
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=16))
 def test_side_labels_keep_their_order_and_a_lines_distance(values: list[float]) -> None:
     found = plot()
@@ -98,6 +102,7 @@ def test_side_labels_keep_their_order_and_a_lines_distance(values: list[float]) 
     assert [values[int(plain(label.text)[1:])] for label in named] == sorted(values)
 
 
+@few
 @given(st.lists(st.integers(0, 27), min_size=1, max_size=5, unique=True))
 def test_texts_of_anomalies_stand_above_their_day_and_clear_of_each_other(days: list[int]) -> None:
     heights = {FIRST + timedelta(days=day): 40.0 + 60.0 * (day in days) for day in range(28)}

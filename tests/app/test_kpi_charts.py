@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.figure import Release
@@ -15,6 +15,7 @@ from app.labels import LINE_PX
 from app.theme import MODES, PALETTES, STATUSES, Mode
 from tests.app.figures import levels, plain, side_places, side_texts, texts
 
+few = settings(max_examples=25, deadline=None)  # plotly takes its time for a figure
 COURSE = {"start": pl.Datetime, "end": pl.Datetime, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "is_open": pl.Boolean}
 SYSTEMS = {
     "name": pl.String,
@@ -93,6 +94,7 @@ def test_systems_that_end_worst_are_named_and_the_others_counted() -> None:
     assert "2 other systems" in labels
 
 
+@few
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.one_of(st.none(), st.floats(0, 1)))
 def test_labels_beside_the_course_never_overlap(ends: list[float], target: float | None) -> None:
     rows = pl.concat([months(0.5, end).with_columns(name=pl.lit(f"System {place}")) for place, end in enumerate(ends)])

@@ -97,7 +97,9 @@ def _read_bare(body: bytes, kind: SignalKind, allow: AllowList) -> Items:
         items, rejects = kind.decode_protobuf(part, allow)
         if not items:
             raise
-        return items, [*rejects, Reject(len(part), f"the message is cut off after {len(items)} {kind.item}s", len(body) - len(part))]
+        lost = body[len(part) :]
+        reason = f"the message is cut off after {len(items)} {kind.item}s"
+        return items, [*rejects, Reject(len(part), reason, len(lost), hashlib.sha256(lost).hexdigest())]
 
 
 def _read_json(path: Path, kind: SignalKind, allow: AllowList) -> Iterator[Items]:

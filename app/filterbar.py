@@ -12,6 +12,7 @@ from metrics import filters
 from metrics.filters import DIMENSIONS, UNATTRIBUTED, Period, Scope
 
 RANGE = "Range of days"
+KEPT, DRAWN = "kept_filters", "drawn_page"  # what the session remembers of the page before
 IN_THE_BAR = ("system",)
 TITLES = {"system": "systems", "team": "teams", "provider": "providers", "model": "models", "environment": "environments"}
 
@@ -37,6 +38,8 @@ def toolbar(title: str, engine: CachedEngine, own: Sequence[Choice] = ()) -> Sco
         return None
     periods = _periods(engine, default)
     choices = _choices(engine)
+    _refuse_unknown_days()
+    _carry_over(title)
     _refuse_unknown(
         {
             "period": {*periods, RANGE},
@@ -72,6 +75,7 @@ def toolbar(title: str, engine: CachedEngine, own: Sequence[Choice] = ()) -> Sco
         with st.popover(f"Filters · {active}" if active else "Filters", icon=":material/filter_list:"):
             chosen |= {name: _select(name, choices[name], visible=True) for name in others}
     period = _range(default) if label == RANGE else periods[label]
+    st.session_state[KEPT] = {name: st.session_state.get(name) for name in ("period", *DIMENSIONS, *(["range"] if label == RANGE else []))}
     return Scope(period, {name: value for name, value in chosen.items() if value is not None})
 
 
@@ -118,6 +122,24 @@ def _select(dimension: str, labels: dict[str, str | None], visible: bool = False
         width="stretch" if visible else 168,
     )
     return labels[label]
+
+
+def _carry_over(title: str) -> None:
+    """Filters that came with a link to one page hold on the next one, too, unless its own link says otherwise."""
+    if st.session_state.get(DRAWN) not in (None, title):
+        for name, value in st.session_state.get(KEPT, {}).items():
+            if name not in st.query_params and value is not None:
+                st.session_state[name] = value
+    st.session_state[DRAWN] = title
+
+
+def _refuse_unknown_days() -> None:
+    for asked in st.query_params.get_all("range"):
+        try:
+            date.fromisoformat(asked[:10])
+        except ValueError:
+            st.error(f"This link asks for the days “{asked}”, which are no dates. Write them as 2026-09-01.")
+            st.stop()
 
 
 def _refuse_unknown(known: Mapping[str, Set[str]]) -> None:

@@ -262,9 +262,8 @@ def kpi_by_system(
 
 
 def _count_words(row: Row) -> str:
-    """How many cases a value rests on, and what is to be said about it."""
-    words = f"n{quantities.NB}{quantities.count(row['n'])}" if row["n"] is not None else ""
-    return ", ".join(filter(None, (words, row["note"]))) if row["value"] is not None else ""
+    """How many cases a value rests on; what is to be said about it is in the hover, for want of room."""
+    return f"n{quantities.NB}{quantities.count(row['n'])}" if row["n"] is not None and row["value"] is not None else ""
 
 
 def _system_axes(figure: go.Figure, names: Sequence[str], found: Sequence[Row], unit: str, target: float | None, mode: Mode) -> None:
@@ -290,7 +289,12 @@ def _system_dot(figure: go.Figure, row: Row, place: int, unit: str, mode: Mode) 
     ink = look.ink(mode)
     if low is not None and high is not None:
         figure.add_scatter(x=[low, high], y=[place, place], mode="lines", line={"color": ink, "width": 1.5}, hoverinfo="skip")
-    words = [f"<b>{escape(row['name'])}</b>: {look.word}", _hover({**row, "is_open": False}, unit), escape(_count_words(row))]
+    words = [
+        f"<b>{escape(row['name'])}</b>: {look.word}",
+        _hover({**row, "is_open": False}, unit),
+        escape(_count_words(row)),
+        escape(row["note"] or ""),
+    ]
     figure.add_scatter(
         x=[row["value"]],
         y=[place],

@@ -11,6 +11,7 @@ from metrics.engines import Engine
 
 # The dimensions a view can be filtered by; each is a column of `calls` and of the rollups.
 DIMENSIONS = ("system", "team", "provider", "model", "environment")
+BILLED_DIMENSIONS = ("system", "team", "provider", "model")  # those that bills know, too
 UNATTRIBUTED = "unattributed"
 
 
@@ -165,7 +166,8 @@ def values(engine: Engine) -> dict[str, list[str]]:
     """What each dimension can be filtered by, `unattributed` last where rows without a value exist."""
     found = {}
     for name in DIMENSIONS:
-        column = engine.query(f"select distinct u.{name} as name from usage_hour u order by 1")["name"]
+        billed = f" union select distinct c.{name} as name from ai_charges c" if name in BILLED_DIMENSIONS else ""
+        column = engine.query(f"select distinct u.{name} as name from usage_hour u{billed} order by 1")["name"]
         found[name] = column.drop_nulls().to_list() + ([UNATTRIBUTED] if column.null_count() else [])
     return found
 

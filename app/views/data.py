@@ -37,7 +37,7 @@ def page() -> None:
     wrong = [check for check in found if not check["ok"]]
     newest = quantities.moment(totals["newest"]) if totals["newest"] else "never"
     st.caption(f"The whole ledger, whatever the filters · last load {newest} · the same checks as `spanledger doctor`")
-    grid = st.grid(4, gap="small")
+    grid = st.grid("auto", min_column_width=240, gap="small")
     for label, value, words in (
         ("Provider calls", quantities.count(totals["calls"]), "each counted once"),
         ("Repeated spans", quantities.count(totals["duplicates"]), "not counted"),

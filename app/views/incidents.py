@@ -74,7 +74,7 @@ def _provenance(scope: Scope, found: pl.DataFrame) -> str:
 
 
 def _metrics(scope: Scope, found: pl.DataFrame, mitigate: KpiResult, rate: KpiResult) -> None:
-    grid = st.grid(4, gap="small")
+    grid = st.grid("auto", min_column_width=240, gap="small")
 
     def card(label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
         grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)  # type: ignore[arg-type]

@@ -78,7 +78,7 @@ def page() -> None:
 def _metrics(engine: CachedEngine, scope: Scope, found: pl.DataFrame) -> None:
     result = scorecard.evaluate(engine, kpis()["inventory_completeness"], scope)
     shadow, incomplete, zombie = inventory.shadow(found), inventory.incomplete(found), inventory.zombie(found)
-    grid = st.grid(4, gap="small")
+    grid = st.grid("auto", min_column_width=240, gap="small")
 
     def card(label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
         grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)  # type: ignore[arg-type]

@@ -88,7 +88,7 @@ def _provenance(chosen: Scope, scope: Scope, found: Reconciliation) -> str:
 def _metrics(engine: CachedEngine, scope: Scope, found: Reconciliation) -> None:
     before = reconcile(engine, scope.with_period(scope.period.previous()))
     terms, billed = found.bridge(), found.billed_usd
-    grid = st.grid(4, gap="small")
+    grid = st.grid("auto", min_column_width=240, gap="small")
 
     def card(label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
         grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)  # type: ignore[arg-type]

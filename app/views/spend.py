@@ -61,7 +61,7 @@ def _metrics(engine: CachedEngine, scope: Scope, now: Spend, used: Usage) -> Non
     before = spend.spend(engine, scope.with_period(previous), now.basis).total_usd
     against = f"vs {quantities.days(previous.start, previous.end)}"
     unit_cost = scorecard.evaluate(engine, kpis()["unit_cost"], scope)
-    grid = st.grid(4, gap="small")
+    grid = st.grid("auto", min_column_width=240, gap="small")
 
     def card(label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
         grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)  # type: ignore[arg-type]

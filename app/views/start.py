@@ -1,5 +1,7 @@
 """What an empty ledger shows: how to connect the first source, and what each page needs."""
 
+from urllib.parse import urlsplit
+
 import polars as pl
 import streamlit as st
 
@@ -21,8 +23,12 @@ def page() -> None:
     with traces, st.container(border=True, height="stretch"):
         st.markdown("**1 Send traces**")
         st.caption("Point any OpenTelemetry exporter here. GenAI spans are kept, prompt text is not.")
-        here = (st.context.url or "").rsplit("/", 1)[0]
-        st.code(f"OTEL_EXPORTER_OTLP_ENDPOINT={here}\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", language=None)
+        here = urlsplit(st.context.url or "")
+        st.code(
+            f"OTEL_EXPORTER_OTLP_ENDPOINT={here.scheme}://{here.netloc}\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+            language=None,
+            wrap_lines=True,
+        )
         st.html(cards.block(cards.chip("not measured", "Waiting for the first span")))
     with files, st.container(border=True, height="stretch"):
         st.markdown("**2 Load bills and records**")

@@ -22,7 +22,7 @@ def error_of_text(text: str) -> str | None:
     """The error of an exception class, an error code or a status; None where the text names none that is known."""
     named = CLASS_REPR.match(text)
     last = (named.group(1) if named else text).rsplit(".", 1)[-1]
-    if last.isdigit():
+    if last.isdecimal():
         return error_of_status(int(last))
     letters = re.sub(r"[^a-z]", "", last.lower())
     return next((name for match, name in _rules()[1] if match in letters), None)

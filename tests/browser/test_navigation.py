@@ -71,15 +71,6 @@ def test_back_returns_to_the_page_before(reader: Reader) -> None:
     assert reader.wrong() == []
 
 
-def test_back_keeps_the_filters_of_the_page_before(reader: Reader) -> None:
-    reader.open("spend")
-    reader.choose("System", "Claims Copilot")
-    reader.choose("Period", "August 2026")
-    reader.go("KPIs")
-    reader.back()
-    assert (reader.title, filters(reader)) == ("Spend", CLAIMS)
-
-
 def test_the_filters_of_a_link_stay_when_the_page_changes(reader: Reader) -> None:
     reader.open("spend?system=Claims+Copilot&period=August+2026")
     reader.go("KPIs")

@@ -16,6 +16,9 @@ from ingest.prices.user_file import user_prices as read_user_prices
 # What turns packaged data into rows: with these the same package version gives the same rows.
 CONVERSION = ("models.py", "listings.py", "periods.py", "packaged.py")
 
+# How the rows of either begin their source; rows of other sources, such as accepted rates, are nobody's to withdraw.
+SOURCES = {"packaged_prices": "genai-prices ", "user_prices": "file "}
+
 SAME_KEY = " and ".join(f"n.{name} = o.{name}" for name in PRICE_KEY)
 
 # What a source says now is compared with the newest row of each of its keys: new and changed prices are appended, and a
@@ -23,7 +26,7 @@ SAME_KEY = " and ".join(f"n.{name} = o.{name}" for name in PRICE_KEY)
 EXTEND = f"""
 insert into prices by name
 with known as materialized (
-    select p.* from prices p where starts_with(p.source, 'genai-prices ') = $packaged
+    select p.* from prices p where starts_with(p.source, $source)
     qualify row_number() over (partition by {", ".join(f"p.{name}" for name in PRICE_KEY)} order by p.recorded_at desc) = 1
 ), news as (
     select n.* replace (greatest(coalesce(n.recorded_at, make_timestamp(epoch_us(now()))),
@@ -75,7 +78,7 @@ def name_models(cursor: duckdb.DuckDBPyConnection, batch: str) -> None:
 
 def _extend(cursor: duckdb.DuckDBPyConnection, frame: pl.DataFrame, key: str, content_hash: str) -> int:
     cursor.register("incoming_prices", frame)
-    appended: int = cursor.execute(EXTEND, {"packaged": key == "packaged_prices"}).fetchall()[0][0]
+    appended: int = cursor.execute(EXTEND, {"source": SOURCES[key]}).fetchall()[0][0]
     cursor.unregister("incoming_prices")
     cursor.execute("insert or replace into ledger_meta values (?, ?)", [key, content_hash])
     return appended

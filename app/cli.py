@@ -63,8 +63,8 @@ def demo(
         chosen = _server_settings(db or Path(DEMO_LEDGER), None, port, company)
         out.print("A synthetic company's quarter: six AI systems, three providers.")
         ledger = LocalLedger(chosen, read_only=False)
-        try:
-            outcomes = load_with_progress(ledger, find_files([company / "data"]), None, None)
+        try:  # the server compares the days for drift when it has started
+            outcomes = load_with_progress(ledger, find_files([company / "data"]), None, None, is_compared=False)
         finally:
             ledger.store.close()
         for outcome in outcomes:
@@ -157,7 +157,7 @@ def kpis(
         return
     table = Table(title=f"KPIs, {scope.period.label}", title_justify="left", box=None, pad_edge=False)
     for heading in ("KPI", "Value", "Interval", "Target", "Change", "Evidence", "Status"):
-        table.add_column(heading, justify="right" if heading == "Value" else "left", overflow="fold")
+        table.add_column(heading, justify="right" if heading == "Value" else "left", overflow="fold", no_wrap=heading == "Status")
     for result in results:
         table.add_row(*_words(result))
     out.print(table)

@@ -31,8 +31,8 @@ Better = Literal["higher", "lower"]
 Row = dict[str, Any]
 MOST_DATES = 12
 NAMED_SYSTEMS = 3
-NAME_CHARACTERS = 22  # of a system's name on one line
-REASON_CHARACTERS = 34
+NAME_CHARACTERS = 16  # of a system's name on one line
+REASON_CHARACTERS = 20
 GLYPHS = {"circle": "●", "triangle-up": "▲", "square": "■", "circle-open": "○", "circle-open-dot": "○"}
 NARROW_PX = 150  # the narrowest plot of systems that ticks are laid out for
 

@@ -45,7 +45,8 @@ class LocalLedger:
         """The rows of one SELECT that a person wrote. Raises LedgerError for anything else, and for a wrong query."""
         return self.store.query_only(sql)
 
-    def loader(self) -> Loader:
+    def loader(self, is_compared: bool = True) -> Loader:
+        """What loads into the ledger; unless told otherwise complete days are compared for drift at the end."""
         chosen = self._settings
         return Loader(
             self.store,
@@ -53,7 +54,7 @@ class LocalLedger:
             chosen.attribution,
             chosen.user_prices,
             chosen.shared_costs,
-            compare=drift_run.run,
+            compare=drift_run.run if is_compared else None,
             content=chosen.content_store(),
         )
 

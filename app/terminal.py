@@ -49,7 +49,11 @@ def saying() -> Iterator[Callable[[str], None]]:
 
 
 def load_with_progress(
-    ledger: LocalLedger | RemoteLedger, found: list[tuple[Path, str]], collector: str | None, as_of: datetime | None
+    ledger: LocalLedger | RemoteLedger,
+    found: list[tuple[Path, str]],
+    collector: str | None,
+    as_of: datetime | None,
+    is_compared: bool = True,
 ) -> list[Outcome]:
     """Load files while a line tells how far it is; a running server tells at the end."""
     with Progress(
@@ -66,7 +70,7 @@ def load_with_progress(
 
         if isinstance(ledger, RemoteLedger):
             return ledger.load(found, collector, as_of)
-        return ledger.loader().load(found, collector, as_of, progress=advance)
+        return ledger.loader(is_compared).load(found, collector, as_of, progress=advance)
 
 
 def say_outcomes(outcomes: list[Outcome], as_json: bool) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -61,15 +62,33 @@ class Attribution:
 
     def of_span(self, service: str | None, scope: str | None, attributes: Mapping[str, Any]) -> dict[str, str]:
         """The dimensions that rules and named attributes give a span."""
-        found: dict[str, str] = {}
-        for rule in self.rules:
-            if rule.matches_span(service, scope, attributes):
-                found = {**rule.set, **found}
+        known = self._by_service.get((service, scope))
+        if known is None:
+            known = self._of_rules(service, scope, attributes)
+            if not any("attributes" in rule.when for rule in self._span_rules):  # then every span of the service gets the same
+                self._by_service[service, scope] = known
+        found = dict(known)
         for dimension, keys in self.keys.items():
             value = next((attributes[key] for key in keys if attributes.get(key) not in (None, "")), None)
             if value is not None:
                 found.setdefault(dimension, str(value))
         return found
+
+    def _of_rules(self, service: str | None, scope: str | None, attributes: Mapping[str, Any]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for rule in self._span_rules:
+            if rule.matches_span(service, scope, attributes):
+                found = {**rule.set, **found}
+        return found
+
+    @cached_property
+    def _span_rules(self) -> Sequence[Rule]:
+        """The rules that can match a span at all; those that look at billing keys cannot."""
+        return [rule for rule in self.rules if set(rule.when) <= {*SPAN_KEYS, "attributes"}]
+
+    @cached_property
+    def _by_service(self) -> dict[tuple[str | None, str | None], dict[str, str]]:
+        return {}
 
     def of_charge(self, facts: Mapping[str, str | None], tags: Mapping[str, Any]) -> dict[str, str]:
         """The dimensions that rules give a billing line."""

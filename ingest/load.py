@@ -22,7 +22,7 @@ from ingest.governance import adrs
 from ingest.insert import Run
 from ingest.otlp import files as otlp_files
 from ingest.otlp import prometheus, signals
-from ingest.otlp.commit import SpanLedger, Written
+from ingest.otlp.commit import SpanLedger, Written, without_collections
 from ingest.otlp.signals import SIGNALS, Items, Signal, SignalKind
 from ingest.otlp.span import Reject
 from ingest.prices.book import ensure_book
@@ -117,14 +117,14 @@ class Loader:
         if run.months:
             with self.store.transaction() as cursor:
                 allocation.refresh(cursor, run.months, self.shared_costs)
-        drift.update(self.store, self.compare, self.clock())
+        self._compare()
         return outcomes
 
     def catch_up(self) -> None:
         """Hand on and compare what arrived over HTTP since the last load: the newest months with a bill, and complete days."""
         with self.store.transaction() as cursor:
             allocation.refresh(cursor, allocation.months(cursor)[-NEWEST_MONTHS:], self.shared_costs)
-        drift.update(self.store, self.compare, self.clock())
+        self._compare()
 
     def rebuild(self) -> int:
         """Apply the rules, roles and prices of now to every stored span and billing line; the number of spans."""
@@ -135,8 +135,14 @@ class Loader:
             rollup.rebuild_all(cursor)
             allocation.refresh(cursor, allocation.months(cursor), self.shared_costs)
             event(cursor, "rebuild", self.clock(), {"spans": written.rows})
-        drift.update(self.store, self.compare, self.clock())
+        self._compare()
         return written.rows
+
+    def _compare(self) -> None:
+        """Compare the complete days that have no comparison yet, and note it: pages show what they know until then."""
+        if days := drift.update(self.store, self.compare, self.clock()):
+            with self.store.transaction() as cursor:
+                event(cursor, "drift", self.clock(), {"days": days})
 
     def _known(self, hashes: Iterable[str]) -> dict[str, int]:
         rows = self.store.query(
@@ -151,7 +157,7 @@ class Loader:
         try:
             signal = otlp_files.signal_of(source.path) if collector in (None, OTLP) else None
             if signal is not None:
-                with self._keeping(SIGNALS[signal]) as kind:
+                with self._keeping(SIGNALS[signal]) as kind, without_collections():
                     items = otlp_files.read(source.path, kind, spans.allow)
                     outcome = self._load_telemetry(source, signal, items, run, spans, started_at)
             elif collector is None and prometheus.is_page(source.path):

@@ -357,22 +357,28 @@ create table if not exists ledger_meta (key varchar primary key, value varchar);
 create table if not exists price_names (provider varchar, model varchar, priced_as varchar);
 
 -- The newest record of each key of a source; a key that its source withdrew has no price.
-create or replace view price_book as
-select p.*, starts_with(p.source, 'genai-prices ') as packaged
-from prices p
-qualify row_number() over (partition by p.provider, p.model, p.region_scope, p.service_tier, p.min_context_tokens, p.token_class, p.kind,
-                                        p.valid_from, starts_with(p.source, 'genai-prices ') order by p.recorded_at desc) = 1
-    and p.usd_per_million is not null;
+create or replace macro newest_prices(records) as table (
+    select p.*, starts_with(p.source, 'genai-prices ') as packaged
+    from query_table(records) p
+    qualify row_number() over (partition by p.provider, p.model, p.region_scope, p.service_tier, p.min_context_tokens, p.token_class,
+                                            p.kind, p.valid_from, starts_with(p.source, 'genai-prices ') order by p.recorded_at desc) = 1
+        and p.usd_per_million is not null
+);
+
+create or replace view price_book as select * from newest_prices('prices');
 
 -- The prices of every class in USD per million tokens, as a struct, for rows (id, at, provider, model, region_scope,
 -- service_tier, context_tokens, list_only): the exact row of the user's file, the exact packaged row, then any region, then
--- the standard tier; contract before list, or no contract at all where list_only. A row with min_context_tokens holds for requests with more input than that.
+-- the standard tier; contract before list, or no contract at all where list_only. A row with min_context_tokens holds for
+-- requests with more input than that.
 create or replace macro price_of(wanted) as table (
     with asked as (
         select w.id, w.at, w.provider, coalesce(n.priced_as, w.model) as model, coalesce(w.region_scope, 'any') as region_scope,
                case when w.service_tier in ('batch', 'flex', 'priority') then w.service_tier else 'standard' end as service_tier,
                coalesce(w.context_tokens, 0) as context_tokens, w.list_only
         from query_table(wanted) w left join price_names n on n.provider = w.provider and n.model = w.model
+    ), asked_prices as materialized (
+        select p.* from prices p semi join asked a on a.provider = p.provider and a.model = p.model
     ), cards as materialized (
         select k.provider as asked_provider, k.model as asked_model, k.region_scope as asked_region, k.service_tier as asked_tier,
                k.list_only as asked_list_only, b.*,
@@ -381,7 +387,7 @@ create or replace macro price_of(wanted) as table (
                                   order by b.service_tier <> k.service_tier, b.region_scope <> k.region_scope, b.kind <> 'contract', b.packaged,
                                            b.min_context_tokens desc, b.recorded_at desc, b.valid_from desc) as preference
         from (select distinct a.provider, a.model, a.region_scope, a.service_tier, a.list_only from asked a) k
-        join price_book b on b.provider = k.provider and b.model = k.model and b.region_scope in (k.region_scope, 'any')
+        join newest_prices('asked_prices') b on b.provider = k.provider and b.model = k.model and b.region_scope in (k.region_scope, 'any')
                          and b.service_tier in (k.service_tier, 'standard')
                          and (b.kind = 'list' or b.kind = 'contract' and not k.list_only)
     )

@@ -84,7 +84,7 @@ class SpanLedger:
     def write(self, cursor: duckdb.DuckDBPyConnection, spans: Sequence[Span], load_id: int) -> Written:
         """Write a batch inside the caller's transaction; rollups of `changed_at` are the caller's to rebuild."""
         known: dict[int, _Known] = {}
-        with _without_collections():
+        with without_collections():
             batch = [self._read(span, _Known(msgspec.json.encode(span.attributes).decode(), load_id), known) for span in spans]
             batch = [own for own in batch if own.genai]
             _write_beside(cursor, spans, load_id)
@@ -175,7 +175,7 @@ class SpanLedger:
 
 
 @contextmanager
-def _without_collections() -> Iterator[None]:
+def without_collections() -> Iterator[None]:
     """A batch makes many objects that all live to its end: looking for garbage among them, again and again, finds none."""
     was_enabled = gc.isenabled()
     gc.disable()

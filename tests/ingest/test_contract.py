@@ -25,7 +25,8 @@ def ledger_with_calls(store: Store, path: Path) -> None:
             cursor.execute(
                 """insert into spans by name
                 select ? as trace_id, 's' as span_id, ? as sent_trace_id, 'call' as role, ? as started_at, 'acme' as provider, ? as model,
-                       'any' as region_scope, 1000000 as output_tokens, 0 as input_tokens, ['x'] as flags, 'inclusive' as token_convention""",
+                       'any' as region_scope, 1000000 as output_tokens, 0 as input_tokens, ['x'] as flags,
+                       'inclusive' as token_convention""",
                 [f"t{day}{model}", f"t{day}{model}", datetime(2026, 9, day, 12), model],
             )
         cursor.execute("create temp table c as select * from spans")

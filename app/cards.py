@@ -80,6 +80,11 @@ def scorecard(blocks: Mapping[str, Sequence[ScorecardRow]], change_title: str, s
     return f"<div class='sl-rows'>{head}{body}<div class='sl-key sl-quiet'>{key}</div></div>"
 
 
+def headline(words: str) -> str:
+    """The sentence that a page opens with, below its title."""
+    return f"<h2 class='sl-headline'>{escape(words)}</h2>"
+
+
 def empty(title: str, reason: str, fills: str = "") -> str:
     """What stands in place of something that has no data: the reason, and what would fill it."""
     return (

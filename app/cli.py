@@ -64,7 +64,13 @@ def demo(
         out.print("A synthetic company's quarter: six AI systems, three providers.")
         ledger = LocalLedger(chosen, read_only=False)
         try:  # the server compares the days for drift when it has started
-            outcomes = load_with_progress(ledger, find_files([company / "data"]), None, None, is_compared=False)
+            outcomes = load_with_progress(
+                ledger,
+                [(path, str(path.relative_to(company.parent))) for path, _ in find_files([company / "data"])],
+                None,
+                None,
+                is_compared=False,
+            )
         finally:
             ledger.store.close()
         for outcome in outcomes:

@@ -90,6 +90,11 @@ def table(
     return int(chosen[0]) if chosen and chosen[0] < rows.height else None
 
 
+def metric(grid: Any, label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
+    """One number of a row of cards: `delta` is the pill beside it (a change, an interval or a status), `words` what it is about."""
+    grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)
+
+
 def escape(text: str) -> str:
     """Text that Markdown shows as it is: a dollar would start a formula, a bracket a link."""
     return "".join(f"\\{character}" if character in r"\`*_{}[]()#+!|$~<>:" else character for character in text)

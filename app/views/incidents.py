@@ -1,6 +1,7 @@
 """Incidents: how often AI systems fail people, how long until it stops, and what was released just before."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import polars as pl
 import streamlit as st
@@ -8,7 +9,7 @@ import streamlit as st
 from app import incident_chart, quantities, rows
 from app.figure import Release
 from app.filterbar import toolbar
-from app.panel import chart, mode, table
+from app.panel import chart, metric, mode, table
 from app.session import CachedEngine
 from app.views import start
 from metrics import filters, incidents, scorecard
@@ -76,9 +77,7 @@ def _provenance(scope: Scope, found: pl.DataFrame) -> str:
 def _metrics(scope: Scope, found: pl.DataFrame, mitigate: KpiResult, rate: KpiResult) -> None:
     grid = st.grid("auto", min_column_width=240, gap="small")
 
-    def card(label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
-        grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)  # type: ignore[arg-type]
-
+    card = partial(metric, grid)
     colours = {"on target": "blue", "at risk": "orange", "off target": "red"}
     target = quantities.target_words(mitigate.target, mitigate.direction, "hours")
     card(

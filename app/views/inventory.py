@@ -1,6 +1,7 @@
 """Inventory: what is registered, what traces and bills show in use, and everything known about one system."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -9,7 +10,7 @@ import streamlit as st
 from app import cards, quantities, rows, theme
 from app.filterbar import toolbar
 from app.lineage_chart import lineage
-from app.panel import chart, mode, table
+from app.panel import chart, metric, mode, table
 from app.session import CachedEngine
 from app.views import start
 from metrics import filters, incidents, inventory, scorecard
@@ -80,9 +81,7 @@ def _metrics(engine: CachedEngine, scope: Scope, found: pl.DataFrame) -> None:
     shadow, incomplete, zombie = inventory.shadow(found), inventory.incomplete(found), inventory.zombie(found)
     grid = st.grid("auto", min_column_width=240, gap="small")
 
-    def card(label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
-        grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)  # type: ignore[arg-type]
-
+    card = partial(metric, grid)
     look = theme.STATUSES[result.status]
     card(
         "Inventory completeness",

@@ -35,7 +35,7 @@ def page() -> None:
         start.page()
         return
     results = scorecard.scorecard(engine, scope)
-    st.title(rows.headline(results), anchor=False)
+    st.html(cards.block(cards.headline(rows.headline(results))))
     st.caption(provenance(engine, scope))
     left, right = st.columns([3.15, 1], gap="small")
     with left:

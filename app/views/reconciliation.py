@@ -1,12 +1,14 @@
 """Reconciliation: can the numbers be trusted? From what the traces explain to what was billed, and every difference by name."""
 
+from functools import partial
+
 import polars as pl
 import streamlit as st
 
 from app import actions, quantities, theme
 from app.bridge_chart import bridge
 from app.filterbar import toolbar
-from app.panel import chart, escape, mode, table
+from app.panel import chart, escape, metric, mode, table
 from app.session import CachedEngine
 from app.views import start
 from metrics import reconcile_report
@@ -90,9 +92,7 @@ def _metrics(engine: CachedEngine, scope: Scope, found: Reconciliation) -> None:
     terms, billed = found.bridge(), found.billed_usd
     grid = st.grid("auto", min_column_width=240, gap="small")
 
-    def card(label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
-        grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)  # type: ignore[arg-type]
-
+    card = partial(metric, grid)
     card("Billed", quantities.money_cents(billed), f"{len(found.providers)} bills", "the same total on every page")
     explained = found.explained_share
     card(

@@ -1,11 +1,13 @@
 """Spend: who spent what on which provider and model, what moved, and what a thousand requests cost."""
 
+from functools import partial
+
 import polars as pl
 import streamlit as st
 
 from app import charts, quantities, rows, theme
 from app.filterbar import toolbar
-from app.panel import chart, mode, table
+from app.panel import chart, metric, mode, table
 from app.session import CachedEngine
 from app.views import showback, start
 from app.views.posture import scope_words
@@ -63,9 +65,7 @@ def _metrics(engine: CachedEngine, scope: Scope, now: Spend, used: Usage) -> Non
     unit_cost = scorecard.evaluate(engine, kpis()["unit_cost"], scope)
     grid = st.grid("auto", min_column_width=240, gap="small")
 
-    def card(label: str, value: str, delta: str | None, words: str, colour: str = "off") -> None:
-        grid.metric(label, value, delta, border=True, height="stretch", delta_arrow="off", delta_color=colour, delta_description=words)  # type: ignore[arg-type]
-
+    card = partial(metric, grid)
     total = now.total_usd
     change = None if before is None or not before or total is None else float((total - before) / before)
     card(

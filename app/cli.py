@@ -163,7 +163,7 @@ def kpis(
         return
     table = Table(title=f"KPIs, {scope.period.label}", title_justify="left", box=None, pad_edge=False)
     for heading in ("KPI", "Value", "Interval", "Target", "Change", "Evidence", "Status"):
-        table.add_column(heading, justify="right" if heading == "Value" else "left", overflow="fold", no_wrap=heading == "Status")
+        table.add_column(heading, justify="right" if heading == "Value" else "left", overflow="fold", no_wrap=heading in ("KPI", "Status"))
     for result in results:
         table.add_row(*_words(result))
     out.print(table)

@@ -86,6 +86,7 @@ def serve(settings: Settings, on_start: Callable[[str], None]) -> None:
     try:
         uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
     finally:
+        api.close()
         ledger.store.close()
 
 
@@ -125,6 +126,10 @@ class Api:
                 return PlainTextResponse(str(error), 400)
 
         return endpoint
+
+    def close(self) -> None:
+        """Wait for what is under way; nothing that waits is begun."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
     async def catch_up_daily(self) -> None:
         """Hand on costs and compare days that arrived over HTTP, at the start and then once a day; a failure waits for the next."""

@@ -29,6 +29,7 @@ from metrics.rate_hints import rate_hints
 from metrics.reconcile import DIMENSIONS as BILL_FILTERS
 from metrics.showback import PARTY
 
+WIDE_TERMINAL = 120  # columns, from which on interval, change and evidence have room beside the rest
 DEMO_LEDGER = "spanledger-demo.duckdb"
 
 cli = typer.Typer(
@@ -162,10 +163,16 @@ def kpis(
         print_json(scorecard.scorecard_json(scope, results))
         return
     table = Table(title=f"KPIs, {scope.period.label}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("KPI", "Value", "Interval", "Target", "Change", "Evidence", "Status"):
-        table.add_column(heading, justify="right" if heading == "Value" else "left", overflow="fold", no_wrap=heading in ("KPI", "Status"))
+    columns = [*enumerate(("KPI", "Value", "Interval", "Target", "Change", "Evidence", "Status"))]
+    if out.width < WIDE_TERMINAL:
+        columns = [columns[place] for place in (0, 1, 3, 6)]
+    for _, heading in columns:
+        table.add_column(
+            heading, justify="right" if heading == "Value" else "left", overflow="fold", no_wrap=heading in ("KPI", "Value", "Status")
+        )
     for result in results:
-        table.add_row(*_words(result))
+        words = _words(result)
+        table.add_row(*(words[place] for place, _ in columns))
     out.print(table)
 
 

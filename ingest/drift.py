@@ -18,12 +18,13 @@ BASELINE = "drift_baseline"
 # The shortest reference and current window together: no day before can be compared.
 DAYS_BEFORE_FIRST = 34
 
-# Complete are days that are over: by the clock, or because a later day has data.
+# Complete are days that are over: by the clock, or because a later day has data. The newest come first: they are what
+# a reader asks for, and what is known of a month would be wrong while only its first days are compared.
 PENDING = """
 with known as (select min(day) as first_day, max(day) as last_day from signal_day where system is not null),
 days as (select unnest(range(first_day + $before, least(last_day + 1, greatest(last_day, $today)), interval 1 day)) as day from known)
 select cast(d.day as date) from days d
-where not exists (select 1 from drift_results r where r.as_of = d.day + interval 1 day) order by 1
+where not exists (select 1 from drift_results r where r.as_of = d.day + interval 1 day) order by 1 desc
 """
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,8 +37,9 @@ OF_A_LEDGER = (".duckdb", ".duckdb.wal", ".duckdb.key", ".duckdb.server", "spanl
 
 ITEMS_PER_INSERT = 20_000
 NEWEST_MONTHS = 2  # late spans and restated bills are of these
-# Inserts of a file that are decoded before the writer's lock is taken; longer files go on decoding inside it.
-DECODED_AHEAD = 10
+# Inserts of a file that are decoded before the writer's lock is taken; longer files go on decoding inside it, insert by insert,
+# so that memory does not grow with the file.
+DECODED_AHEAD = 2
 
 
 @dataclass
@@ -182,7 +183,7 @@ class Loader:
         ahead = list(islice(batches, DECODED_AHEAD))
         with self.store.transaction() as cursor:
             load_id, written = run.next_id(cursor), Written()
-            for batch, rejects in (*ahead, *batches):
+            for batch, rejects in chain(ahead, batches):
                 written.add(signals.write(cursor, spans, signal, batch, load_id))
                 outcome.rejects += [RowReject(r.position, r.reason, r.length, r.sha256) for r in rejects]
             rollup.rebuild(cursor, written.changed_at)

@@ -38,6 +38,10 @@ FACTS: Kinds = {
     "ttft_ms": pl.Float64, "finish_reason": pl.String, "error_type": pl.String, "streaming": pl.Boolean, "response_cached": pl.Boolean,
     "reported_cost_usd": pl.Decimal(24, 12), "tool_name": pl.String, "scope_name": pl.String,
     "scope_version": pl.String, "name": pl.String, "span_id": pl.String}
+# How the span was sent, under the names of the facts.
+SENT: dict[str, tuple[str, type[pl.DataType]]] = {
+    "sent_trace_id": ("trace_id", pl.String), "sent_parent_span_id": ("parent_span_id", pl.String), "span_kind": ("kind", pl.Int32),
+    "status_code": ("status_code", pl.Int32)}
 RESOLVED: Kinds = {
     "role": pl.String, "trace_id": pl.String, "parent_span_id": pl.String, "duplicate_of": pl.String, "dedupe_rule": pl.String,
     "starts_request": pl.Boolean}
@@ -198,27 +202,27 @@ def _place(found: Facts, services: Services) -> None:
 def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], beside: dict[tuple[str, str], _Known]) -> None:
     own = [entry.facts for entry in settled]
     known = [beside[found.trace_id, found.span_id] for found in own]
-    columns = {name: pl.Series(name, [getattr(found, name) for found in own], kind) for name, kind in FACTS.items()}
+    said = dict(zip(Facts.__struct_fields__, zip(*map(msgspec.structs.astuple, own), strict=True), strict=True)) if own else {}
+    columns = {name: pl.Series(name, said.get(name, ()), kind) for name, kind in FACTS.items()}
+    columns |= {name: pl.Series(name, said.get(sent, ()), kind) for name, (sent, kind) in SENT.items()}
     columns |= {name: pl.Series(name, [getattr(entry, name) for entry in settled], kind) for name, kind in RESOLVED.items()}
     columns |= {
         "id": pl.Series(range(len(own)), dtype=pl.Int64),
-        "flags": pl.Series([",".join(found.flags) for found in own], dtype=pl.String),
-        "started_at": pl.Series([found.started_us for found in own], dtype=pl.Int64).cast(pl.Datetime("us")),
+        "flags": pl.Series([",".join(flags) for flags in said.get("flags", ())], dtype=pl.String),
+        "started_at": pl.Series(said.get("started_us", ()), dtype=pl.Int64).cast(pl.Datetime("us")),
         "duration_ms": pl.Series([(found.ended_us - found.started_us) / 1000 for found in own], dtype=pl.Float64),
-        "span_kind": pl.Series([found.kind for found in own], dtype=pl.Int32),
-        "status_code": pl.Series([found.status_code for found in own], dtype=pl.Int32),
-        "sent_trace_id": pl.Series([found.trace_id for found in own], dtype=pl.String),
-        "sent_parent_span_id": pl.Series([found.parent_span_id for found in own], dtype=pl.String),
         "attributes": pl.Series([row.attributes for row in known], dtype=pl.String),
         "load_id": pl.Series([row.load_id for row in known], dtype=pl.Int64)}
-    cursor.register("settled", pl.DataFrame(columns))
-    cursor.execute("create or replace temp table called as select * from settled where role = 'call'")
+    frame = pl.DataFrame(columns)
+    cursor.register("settled", frame)
+    cursor.register("called", frame.filter(pl.col("role") == "call"))
     name_models(cursor, "called")
     cursor.execute("""
         insert into spans by name
         select s.* exclude (id, flags), p.cost_usd, p.cost_status, p.cost_low_usd, p.cost_high_usd, p.price_source,
                list_concat(case when s.flags = '' then [] else string_split(s.flags, ',') end, coalesce(p.price_flags, [])) as flags
         from settled s left join price_calls('called') p on p.id = s.id""")
+    cursor.unregister("called")
     cursor.unregister("settled")
 
 

@@ -60,15 +60,14 @@ def kept_attributes(pairs: Any, keep: Keeper, kept: Kept) -> Kept:
         if action is None:
             continue
         value = pair.value
-        kind = value.WhichOneof("value")
-        if kind == "string_value":
-            text = value.string_value
+        # Most values are texts and counts above zero; to ask for one is cheaper than to ask what it is.
+        if text := value.string_value:
             if key in texts and len(text) <= MAX_TEXT:
                 kept[key] = text
             else:
                 action(kept, indexed, text)
-        elif kind == "int_value" and key in numbers:
-            kept[key] = value.int_value
+        elif key in numbers and (number := value.int_value):
+            kept[key] = number
         else:
             action(kept, indexed, plain_value(value))
     if indexed:

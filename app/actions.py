@@ -15,8 +15,7 @@ def accept_rate(provider: str, models: Sequence[str], token_classes: Sequence[st
     now, start = datetime.now(UTC).replace(tzinfo=None), datetime(since.year, since.month, since.day)
     with session.store().transaction() as cursor:
         rows = contract.accept_rate(cursor, provider, models, token_classes, ratio, start, now)
-        hours = contract.reprice(cursor, provider, models, start)
-        rollup.rebuild(cursor, hours)
+        rollup.rebuild(cursor, contract.reprice(cursor, provider, models, start))
         months = [month for month in allocation.months(cursor) if month >= since.replace(day=1)]
         allocation.refresh(cursor, months, session.shared_costs())
         event(

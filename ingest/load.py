@@ -186,8 +186,8 @@ class Loader:
             for batch, rejects in chain(ahead, batches):
                 written.add(signals.write(cursor, spans, signal, batch, load_id))
                 outcome.rejects += [RowReject(r.position, r.reason, r.length, r.sha256) for r in rejects]
-            rollup.rebuild(cursor, written.changed_at)
-            run.touch(written.changed_at)
+            rollup.rebuild(cursor, written.changed)
+            run.touch(hour for hour, _ in written.changed)
             outcome.rows, outcome.duplicates_removed = written.rows, written.duplicates
             record(cursor, source, started_at, self.clock(), outcome, load_id)
         return outcome
@@ -207,9 +207,9 @@ class Loader:
             outcome.total, outcome.currency = insert.total(collector, incoming.frame)
             record(cursor, source, started_at, self.clock(), outcome, load_id, changed.slice)
             if changed.services:
-                moved = spans.rebuild(cursor, changed.services).changed_at
+                moved = spans.rebuild(cursor, changed.services).changed
                 rollup.rebuild(cursor, moved)
-                run.touch(moved)
+                run.touch(hour for hour, _ in moved)
         return outcome
 
 

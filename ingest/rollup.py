@@ -1,9 +1,10 @@
-"""Hourly usage and daily signal histograms, rebuilt for the hours and days in which a call changed."""
+"""Hourly usage and daily signal histograms, rebuilt for the hours and days in which a call of a system changed."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import duckdb
+import polars as pl
 
 USAGE_KEYS = "system, team, environment, provider, model, prompt_version, service, feature, tenant, cost_center, operation"
 SIGNAL_KEYS = "system, team, environment, provider, model, prompt_version"
@@ -37,7 +38,8 @@ from calls c, lateral (
            case when c.tokens_estimated then null else c.output_tokens end as output,
            case when c.tokens_estimated then null else c.reasoning_tokens end as reasoning,
            c.token_convention is not distinct from 'unknown' or list_contains(c.flags, 'cache_unknown') as cache_hidden) k
-where c.started_at >= $start and c.started_at < $end and date_trunc('hour', c.started_at) in (select hour from changed_hours)
+where c.started_at >= $start and c.started_at < $end and exists (
+    select 1 from changed_hours h where h.hour = date_trunc('hour', c.started_at) and h.system is not distinct from c.system)
 group by all
 """
 
@@ -85,8 +87,8 @@ insert into signal_day by name
 with changed as materialized (
     select {SIGNAL_KEYS}, started_at, trace_id, response_id, starts_request, operation, input_tokens, output_tokens, reasoning_tokens,
            tokens_estimated, duration_ms, ttft_ms, finish_reason, error_type
-    from calls where started_at >= $start and started_at < $end
-                          and date_trunc('day', started_at) in (select day from changed_days)
+    from calls c where c.started_at >= $start and c.started_at < $end and exists (
+        select 1 from changed_days d where d.day = cast(c.started_at as date) and d.system is not distinct from c.system)
 ), started as (
     select * from changed where starts_request
 ), nearby as (
@@ -102,37 +104,41 @@ select cast(started_at as date) as day, {SIGNAL_KEYS}, signal, bin, count(*) as 
 """
 # The calls that the evaluations of a load judge.
 JUDGED = """
-select c.started_at from evaluations e join calls c on c.response_id = e.response_id where e.load_id = $load_id
+select c.started_at, c.system from evaluations e join calls c on c.response_id = e.response_id where e.load_id = $load_id
 union
-select c.started_at from evaluations e join calls c on c.trace_id = e.trace_id and c.starts_request
+select c.started_at, c.system from evaluations e join calls c on c.trace_id = e.trace_id and c.starts_request
 where e.load_id = $load_id and e.response_id is null
 """
 
 
-def rebuild(cursor: duckdb.DuckDBPyConnection, changed: Collection[datetime]) -> None:
-    """Rebuild both rollups for every hour, and every day, that holds one of the changed start times."""
+def rebuild(cursor: duckdb.DuckDBPyConnection, changed: Collection[tuple[datetime, str | None]]) -> None:
+    """Rebuild both rollups for every hour, and every day, of a system that holds one of the changed calls (start, system)."""
     if not changed:
         return
+    hours = {(start.replace(minute=0, second=0, microsecond=0), system) for start, system in changed}
+    days = {(hour.replace(hour=0), system) for hour, system in hours}
+    for name, times in (("hour", hours), ("day", days)):
+        frame = pl.DataFrame(list(times), {name: pl.Datetime("us"), "system": pl.String}, orient="row")
+        cursor.register(f"changed_{name}s", frame)
+    cursor.execute("delete from usage_hour u using changed_hours h where u.hour = h.hour and u.system is not distinct from h.system")
+    cursor.execute("delete from signal_day s using changed_days d where s.day = d.day and s.system is not distinct from d.system")
     # The constant bounds let the zone maps of `spans` prune before the semi-joins.
-    hours = sorted({moment.replace(minute=0, second=0, microsecond=0) for moment in changed})
-    days = sorted({hour.replace(hour=0) for hour in hours})
-    cursor.execute("create or replace temp table changed_hours as select unnest($hours) as hour", {"hours": hours})
-    cursor.execute("create or replace temp table changed_days as select unnest($days) as day", {"days": days})
-    cursor.execute("delete from usage_hour where hour in (select hour from changed_hours)")
-    cursor.execute("delete from signal_day where day in (select cast(day as date) from changed_days)")
-    cursor.execute("delete from drift_results where as_of > $day", {"day": days[0]})  # they compared what was known before
-    cursor.execute(USAGE_HOUR, {"start": hours[0], "end": hours[-1] + timedelta(hours=1)})
-    cursor.execute(SIGNAL_DAY, {"start": days[0], "end": days[-1] + timedelta(days=1)})
+    first_hour, last_hour = min(hour for hour, _ in hours), max(hour for hour, _ in hours)
+    first_day, last_day = first_hour.replace(hour=0), last_hour.replace(hour=0)
+    cursor.execute("delete from drift_results where as_of > $day", {"day": first_day})  # they compared what was known before
+    cursor.execute(USAGE_HOUR, {"start": first_hour, "end": last_hour + timedelta(hours=1)})
+    cursor.execute(SIGNAL_DAY, {"start": first_day, "end": last_day + timedelta(days=1)})
+    for name in ("hour", "day"):
+        cursor.unregister(f"changed_{name}s")
 
 
-def judged(cursor: duckdb.DuckDBPyConnection, load_id: int) -> list[datetime]:
-    """The start times of the calls that the evaluations of a load judge: their signals have to be rebuilt."""
-    return [row[0] for row in cursor.execute(JUDGED, {"load_id": load_id}).fetchall()]
+def judged(cursor: duckdb.DuckDBPyConnection, load_id: int) -> list[tuple[datetime, str | None]]:
+    """The calls that the evaluations of a load judge, as (start, system): their signals have to be rebuilt."""
+    return cursor.execute(JUDGED, {"load_id": load_id}).fetchall()
 
 
 def rebuild_all(cursor: duckdb.DuckDBPyConnection) -> None:
     """Rebuild both rollups from all calls."""
     cursor.execute("delete from usage_hour")
     cursor.execute("delete from signal_day")
-    days = cursor.execute("select distinct date_trunc('hour', c.started_at) from calls c").fetchall()
-    rebuild(cursor, [row[0] for row in days])
+    rebuild(cursor, cursor.execute("select distinct date_trunc('hour', c.started_at), c.system from calls c").fetchall())

@@ -142,7 +142,7 @@ class Writer:
             for signal in SIGNALS:
                 items = [item for request in group if request.signal == signal for item in request.items]
                 written.add(signals.write(cursor, self._ledger, signal, items, load_id))
-            rollup.rebuild(cursor, written.changed_at)
+            rollup.rebuild(cursor, written.changed)
             insert.rejects(cursor, load_id, SOURCE, rejects)
             cursor.execute(
                 """update loads set rows = rows + ?, rejected = rejected + ?, finished_at = ?,

@@ -50,23 +50,23 @@ RETRIEVED_IDS = frozenset(f"{name}.ids" for name in RETRIEVED)
 
 STORED = """
 select s.sent_trace_id, s.span_id, s.sent_parent_span_id, s.name, s.span_kind, s.started_at, s.duration_ms, s.status_code,
-       s.scope_name, s.scope_version, s.attributes, s.load_id, s.rowid, s.role
+       s.scope_name, s.scope_version, s.attributes, s.load_id, s.rowid, case when s.role = 'call' then {'system': s.system} end
 from spans s
 """
 
 
 @dataclass
 class Written:
-    """What a batch did: its spans, how many of them repeat a call, and the hours in which a call changed."""
+    """What a batch did: its spans, how many of them repeat a call, and where calls changed: (hour, system)."""
 
     rows: int = 0
     duplicates: int = 0
-    changed_at: set[datetime] = field(default_factory=set)
+    changed: set[tuple[datetime, str | None]] = field(default_factory=set)
 
     def add(self, other: "Written") -> None:
         self.rows += other.rows
         self.duplicates += other.duplicates
-        self.changed_at |= other.changed_at
+        self.changed |= other.changed
 
 
 class _Known(msgspec.Struct, gc=False):
@@ -75,7 +75,7 @@ class _Known(msgspec.Struct, gc=False):
     attributes: str
     load_id: int
     rowid: int | None = None
-    role: str | None = None
+    called: dict[str, str | None] | None = None  # the system that it counted for, if it was a call
 
 
 class SpanLedger:
@@ -86,7 +86,7 @@ class SpanLedger:
         self._attribution = attribution
 
     def write(self, cursor: duckdb.DuckDBPyConnection, spans: Sequence[Span], load_id: int) -> Written:
-        """Write a batch inside the caller's transaction; rollups of `changed_at` are the caller's to rebuild."""
+        """Write a batch inside the caller's transaction; rollups of what changed are the caller's to rebuild."""
         known: dict[int, _Known] = {}
         with without_collections():
             batch = [self._read(span, _Known(msgspec.json.encode(span.attributes).decode(), load_id), known) for span in spans]
@@ -125,26 +125,24 @@ class SpanLedger:
         services = Services(cursor)
         for entry in settled:
             _place(entry.facts, services)
-        was_call, stored = set(), []
+        changed, stored = set(), []
         for own in around:
             key, version = (own.trace_id, own.span_id), known[id(own)]
             if version is not beside[key]:  # of several loads that brought a span, it stays with the first
                 beside[key].load_id = min(beside[key].load_id, version.load_id)
             if version.rowid is not None:
                 stored.append(version.rowid)
-                if version.role == "call":
-                    was_call.add(key)
+                if version.called is not None:
+                    changed.add((own.started_us // HOUR_US, version.called["system"]))
         if stored:
             cursor.execute("delete from spans where rowid in (select unnest($rows))", {"rows": stored})
         _insert(cursor, settled, beside)
         new = {(own.trace_id, own.span_id) for own in batch}
-        # Rollups are by the hour: one start of each stands for all.
-        changed_hours = {entry.facts.started_us // HOUR_US for entry in settled
-                         if entry.role == "call" or (entry.facts.trace_id, entry.facts.span_id) in was_call}
+        changed |= {(entry.facts.started_us // HOUR_US, entry.facts.system) for entry in settled if entry.role == "call"}
         return Written(
             rows=len(new),
             duplicates=sum(entry.role == "duplicate" and (entry.facts.trace_id, entry.facts.span_id) in new for entry in settled),
-            changed_at={_time(hour * HOUR_US) for hour in changed_hours})
+            changed={(_time(hour * HOUR_US), system) for hour, system in changed})
 
     def _stored(self, cursor: duckdb.DuckDBPyConnection, keys: ClosureKeys, known: dict[int, _Known]) -> list[Facts]:
         """Stored spans of the traces, response ids and windows; the bounds on time let zone maps prune."""
@@ -170,11 +168,11 @@ class SpanLedger:
     def _fetch(self, cursor: duckdb.DuckDBPyConnection, sql: str, params: dict[str, Any], known: dict[int, _Known]) -> list[Facts]:
         found = []
         for (trace_id, span_id, parent, name, kind, started_at, duration_ms, status_code, scope_name, scope_version, attributes,
-             load_id, rowid, role) in cursor.execute(sql, params).fetchall():
+             load_id, rowid, called) in cursor.execute(sql, params).fetchall():
             started_us = round((started_at - EPOCH) / timedelta(microseconds=1))
             span = Span(trace_id, span_id, parent, name, kind, started_us, started_us + round(duration_ms * 1000), status_code,
                         scope_name, scope_version, msgspec.json.decode(attributes))
-            found.append(self._read(span, _Known(attributes, load_id, rowid, role), known))
+            found.append(self._read(span, _Known(attributes, load_id, rowid, called), known))
         return found
 
 

@@ -69,7 +69,7 @@ SIGNALS: dict[Signal, SignalKind] = {
 
 
 def write(cursor: duckdb.DuckDBPyConnection, spans: SpanLedger, signal: Signal, items: Sequence[Any], load_id: int) -> Written:
-    """Write the items of one signal inside the caller's transaction; rollups of `changed_at` are the caller's to rebuild."""
+    """Write the items of one signal inside the caller's transaction; rollups of what changed are the caller's to rebuild."""
     if not items:
         return Written()
     if signal == "traces":

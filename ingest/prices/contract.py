@@ -61,8 +61,8 @@ def accept_rate(
     return rows
 
 
-def reprice(cursor: duckdb.DuckDBPyConnection, provider: str, models: Sequence[str], since: datetime) -> list[datetime]:
-    """Price the calls of these models again; the starts of those calls, for the rollups."""
+def reprice(cursor: duckdb.DuckDBPyConnection, provider: str, models: Sequence[str], since: datetime) -> list[tuple[datetime, str | None]]:
+    """Price the calls of these models again; where they are, (hour, system), for the rollups."""
     cursor.execute(CALLED, {"provider": provider, "models": list(models), "since": since})
     cursor.execute(REPRICE)
-    return [row[0] for row in cursor.execute("select distinct date_trunc('hour', c.started_at) from called c").fetchall()]
+    return cursor.execute("select distinct date_trunc('hour', c.started_at), c.system from called c").fetchall()

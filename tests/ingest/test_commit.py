@@ -45,7 +45,7 @@ def write(store: Store, *batches: Sequence[Span], attribution: Attribution = BY_
     ledger = SpanLedger(b"a key for tests", attribution)
     for number, batch in enumerate(batches, start=1):
         with store.transaction() as cursor:
-            rollup.rebuild(cursor, ledger.write(cursor, batch, number).changed_at)
+            rollup.rebuild(cursor, ledger.write(cursor, batch, number).changed)
 
 
 def content(store: Store) -> dict[str, list[Any]]:
@@ -106,6 +106,16 @@ def test_a_wrapper_that_arrives_late_takes_nothing_and_a_call_that_moves_leaves_
     top = make_span({**chat(100), "openinference.span.kind": "CHAIN"}, id="top", ms=3_600_000, name="agent")
     write(store, [top], [call])
     assert store.query("select cast(sum(calls) as bigint) as n, cast(sum(input_tokens) as bigint) as i from usage_hour").row(0) == (1, 100)
+
+
+def test_a_span_sent_again_with_another_service_and_hour_leaves_nothing_where_it_was_counted_before(store: Store) -> None:
+    hour_ms = 3_600_000
+    first = make_span(chat(100), id="call", at_ms=10, service="shop")
+    again = make_span(chat(100), id="call", at_ms=3 * hour_ms, service="search")  # ends later, so it is the version that counts
+    rules = Attribution([Rule({"service": "shop"}, {"system": "shop"}), Rule({"service": "search"}, {"system": "search"})])
+    write(store, [first], [again], attribution=rules)
+    assert store.query("select system, calls from usage_hour").rows() == [("search", 1)]
+    assert {row[0] for row in store.query("select system from signal_day").rows()} == {"search"}
 
 
 def test_rules_name_system_and_team_and_the_allow_list_keeps_what_they_look_at(store: Store) -> None:

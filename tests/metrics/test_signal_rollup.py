@@ -67,7 +67,7 @@ def trace() -> list[Span]:
 def write(store: Store, spans: list[Span]) -> None:
     ledger = SpanLedger(b"a key for tests", Attribution([Rule({"service": "shop"}, {"system": "shop"})]))
     with store.transaction() as cursor:
-        rollup.rebuild(cursor, ledger.write(cursor, spans, 1).changed_at)
+        rollup.rebuild(cursor, ledger.write(cursor, spans, 1).changed)
 
 
 def judge(store: Store, number: int = 7) -> None:
@@ -126,5 +126,5 @@ def test_comparisons_of_a_changed_day_and_later_days_are_dropped(store: Store) -
     with store.transaction() as cursor:
         for day in (1, 2):
             cursor.execute("insert into drift_results (run_id, as_of) values (?, ?)", [f"day {day}", datetime(1970, 1, day)])
-        rollup.rebuild(cursor, [datetime(1970, 1, 1, 9)])
+        rollup.rebuild(cursor, [(datetime(1970, 1, 1, 9), "shop")])
     assert store.query("select run_id from drift_results").rows() == [("day 1",)]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ingest.otlp.reducers import MAX_TEXT
 from ingest.otlp.span import AllowList, Reject, Span
 
 KNOWN_KEYS = 65_536  # keys whose action is remembered; senders invent indexed ones without end
@@ -88,6 +89,11 @@ def broken_rule(trace_id: str, span_id: str, start_ns: int, end_ns: int) -> str 
     if end_ns // 1000 >= LATEST_US:
         return "ends after 2099"
     return None
+
+
+def span_name(text: str) -> str:
+    """The name of a span; one that is longer than any name may be content, of which the length is kept."""
+    return text if len(text) <= MAX_TEXT else f"({len(text)} characters)"
 
 
 def parent_id(text: str) -> str | None:

@@ -20,6 +20,7 @@ from ingest.otlp.keep import (
     keeper,
     moment,
     parent_id,
+    span_name,
 )
 from ingest.otlp.reducers import error_name
 from ingest.otlp.span import AllowList, Reject, Span
@@ -164,7 +165,7 @@ def _read(span: JsonSpan, scope: Scope, resource: Kept, keep: Keeper) -> Span:
         elif event.name in keep.allow.events:
             at_us = moment(_uint64(event.time_unix_nano), ended_us)
             events.append((event.name, at_us, _attributes(event.attributes, keep, {})))
-    return Span(trace_id, span_id, parent_id((span.parent_span_id or "").lower()), span.name, enumerated(span.kind),
+    return Span(trace_id, span_id, parent_id((span.parent_span_id or "").lower()), span_name(span.name), enumerated(span.kind),
                 start_ns // 1000, ended_us, enumerated(span.status.code if span.status else 0), scope.name, scope.version,
                 attributes, tuple(events))
 

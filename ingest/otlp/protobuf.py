@@ -6,7 +6,19 @@ from typing import Any
 from google.protobuf.message import DecodeError as ProtobufError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ingest.otlp.keep import MAX_EXCEPTION_TYPE, Decoded, DecodeError, Keeper, Kept, broken_rule, enumerated, keeper, moment, parent_id
+from ingest.otlp.keep import (
+    MAX_EXCEPTION_TYPE,
+    Decoded,
+    DecodeError,
+    Keeper,
+    Kept,
+    broken_rule,
+    enumerated,
+    keeper,
+    moment,
+    parent_id,
+    span_name,
+)
 from ingest.otlp.reducers import MAX_TEXT, error_name
 from ingest.otlp.span import AllowList, Reject, Span
 
@@ -43,7 +55,7 @@ def decode_protobuf(body: bytes, allow: AllowList) -> Decoded:
                     ended_us = (end_ns or start_ns) // 1000
                     events = _events(span.events, keep, attributes, ended_us) if span.events else ()
                     spans.append(Span(
-                        trace_id, span_id, parent_id(span.parent_span_id.hex()), span.name, enumerated(span.kind),
+                        trace_id, span_id, parent_id(span.parent_span_id.hex()), span_name(span.name), enumerated(span.kind),
                         start_ns // 1000, ended_us, enumerated(span.status.code), scope_name, scope_version, attributes,
                         events))
                 position += 1

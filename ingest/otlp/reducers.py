@@ -17,7 +17,8 @@ Reducer = Callable[[Any], dict[str, Any]]
 PrefixReducer = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 MAX_TEXT = 256  # a longer text is no id, name or model, so it may be content
-MAX_NUMBER_TEXT = 32
+NUMBER_TEXT = re.compile(r'"?([-+.\deE]{1,32}|true|false)"?', re.IGNORECASE).fullmatch
+NO_NUMBER = "?"  # stays where another text stood under a number's name, so that the count is known to be none
 CLASS_NAME = re.compile(r"(<class ')?[\w.$:+/-]{1,128}('>)?")
 MAX_ITEMS = 256
 MAX_INDEX_DIGITS = 9
@@ -86,11 +87,11 @@ def items(key: str) -> Reducer:
 
 
 def short(key: str) -> Reducer:
-    """A number, also one written as text; a long text under a number's name is content."""
+    """A number or truth value, also one written as text; another text under such a name may be content."""
 
     def reduce(value: Any) -> dict[str, Any]:
         if isinstance(value, str):
-            return {key: value} if len(value) <= MAX_NUMBER_TEXT else {}
+            return {key: value if not value or NUMBER_TEXT(value.strip()) else NO_NUMBER}
         return {key: value} if isinstance(value, (int, float)) else {}
 
     return reduce

@@ -166,6 +166,8 @@ def tempting() -> tuple[dict[str, Any], list[str]]:
         attributes[key] = f"https://someone:pass@api.example.com/v1/{text('path')}?q={text('query')}#{text('fragment')}"
     for key in ("app.note", "question", "gen_ai.unknown", "message", "db.params"):
         attributes[key] = text("unknown")
+    for key in ("gen_ai.usage.cost", "gen_ai.usage.output_tokens", "gen_ai.request.max_tokens", "gen_ai.response.time_to_first_chunk"):
+        attributes[key] = texts[-1] = text("number")[:32]
     return attributes, texts
 
 
@@ -177,6 +179,7 @@ def bodies() -> dict[str, Any]:
     """One request of each signal that holds every text and every user."""
     spans = [one_span({**ATTRIBUTES, key: user}, id=bytes([7, *number.to_bytes(7)])) for number, (key, user) in enumerate(USERS.items())]
     for span in spans:
+        span.name = " ".join(CONTENT[:8])
         span.status.message = CONTENT[0]
         span.trace_state = "x=" + CONTENT[1]
         for name in ("exception", "gen_ai.evaluation.result", "gen_ai.user.message", "gen_ai.choice", "log"):

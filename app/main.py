@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.views import data, incidents, inventory, kpis, posture, quality, reconciliation, spend
+from app.views import calls, data, incidents, inventory, kpis, posture, quality, reconciliation, spend
 
 STATIC = Path(__file__).with_name("static")
 
@@ -23,6 +23,9 @@ st.navigation(
             st.Page(incidents.page, title="Incidents", url_path="incidents", icon=":material/crisis_alert:"),
             st.Page(inventory.page, title="Inventory", url_path="inventory", icon=":material/inventory_2:"),
         ],
-        "Operations": [st.Page(data.page, title="Data", url_path="data", icon=":material/database:")],
+        "Operations": [
+            st.Page(data.page, title="Data", url_path="data", icon=":material/database:"),
+            st.Page(calls.page, title="Calls", url_path="calls", icon=":material/receipt_long:"),
+        ],
     }
 ).run()

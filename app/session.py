@@ -1,6 +1,7 @@
 """What every page shares: the process's one store, and results cached for as long as the ledger stays as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,16 @@ class CachedEngine:
         self._version = version()
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> pl.DataFrame:
-        return _query(self._version, sql, dict(params or {}))
+        frame: pl.DataFrame = _cached_query()(self._version, sql, dict(params or {}))
+        return frame
 
 
-@st.cache_data(max_entries=512, show_spinner=False)
-def _query(version: str, sql: str, params: dict[str, Any]) -> pl.DataFrame:
-    return store().query(sql, params)
+@cache
+def _cached_query() -> Callable[[str, str, dict[str, Any]], pl.DataFrame]:
+    """Made when the first page asks: outside a running app Streamlit warns that there is none."""
+
+    @st.cache_data(max_entries=512, show_spinner=False)
+    def query(version: str, sql: str, params: dict[str, Any]) -> pl.DataFrame:
+        return store().query(sql, params)
+
+    return query

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from statistics import median
 
-from metrics.reconcile import ZERO, Reconciliation
+from metrics.bridge import ZERO, Reconciliation
 
 CHANGED = Decimal("0.005")  # a rate this far from the book's is another rate
 SAME = Decimal("0.005")  # rates this close to each other are one rate

@@ -12,9 +12,10 @@ from app.panel import chart, escape, metric, mode, table
 from app.session import CachedEngine
 from app.views import start
 from metrics import reconcile_report
+from metrics.bridge import Reconciliation
 from metrics.filters import Scope
 from metrics.rate_hints import RateHint, rate_hints
-from metrics.reconcile import DIMENSIONS, Reconciliation, reconcile
+from metrics.reconcile import DIMENSIONS, reconcile
 
 STATES = {
     "matched": ("● Matched", "blue"),
@@ -39,6 +40,11 @@ CAUSES = {
     "mismatch": "Streams without usage, lost spans or retries",
     "export_silent": "Load the provider's export",
     "period_open": "Not final yet",
+}
+# How the bill tells a bucket's tokens, where it names none.
+WITHOUT_TOKENS = {
+    "list_price": "Billed in units without a model, split by list price",
+    "provisioned": "Ran on provisioned hours, which count no tokens",
 }
 AGREED = ("matched", "within_tolerance", "log_edge")
 
@@ -82,6 +88,8 @@ def _provenance(chosen: Scope, scope: Scope, found: Reconciliation) -> str:
     open_days = {bucket.key.day for bucket in found.buckets if bucket.is_open}
     if open_days:
         parts.append(f"{len(open_days)} days still open, not in the shares")
+    if found.split_usd:
+        parts.append(f"{quantities.money_cents(found.split_usd)} billed in units without a model, split by list price")
     if ignored := sorted(set(chosen.dimensions) - set(scope.dimensions)):
         parts.append(f"a bill knows no {' or '.join(ignored)}: that filter is not applied")
     return " · ".join(parts)
@@ -186,7 +194,9 @@ def _buckets(engine: CachedEngine, scope: Scope, found: Reconciliation) -> None:
     rows = reconcile_report.bucket_rows(found).filter(pl.col("state").is_not_null())
     shown = rows.with_columns(
         pl.col("state").map_elements(lambda name: [STATES[name][0]], pl.List(pl.String)),
-        cause=pl.col("state").replace_strict(CAUSES, default=None),
+        cause=pl.coalesce(
+            pl.col(name).replace_strict(words, default=None) for name, words in (("basis", WITHOUT_TOKENS), ("state", CAUSES))
+        ),
         seller=pl.concat_str(
             [pl.col("provider").map_elements(lambda name: theme.provider(name).name, pl.String), pl.col("project")],
             separator=" / ",

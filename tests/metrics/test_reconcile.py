@@ -4,14 +4,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.prices.book import ensure_book
+from metrics.bridge import Bucket, Key, Line, Reconciliation
 from metrics.rate_hints import rate_hints
-from metrics.reconcile import Bucket, Key, Line, Reconciliation, reconcile
-from metrics.reconcile_report import by_state, document
+from metrics.reconcile import reconcile
+from metrics.reconcile_report import bucket_rows, by_state, document, rows_of
 from metrics.reconcile_states import state
 from tests.metrics.ledger import Ledger, ledger, scope
 
@@ -194,6 +196,68 @@ def test_an_unknown_meter_is_unexplained_and_named(ledger: Ledger, tmp_path: Pat
     found = reconcile(ledger, scope())
     assert found.bridge()["unexplained"] == Decimal("4.20")
     assert by_state(found) == {"mapping_missing": {"buckets": 1, "billed_usd": Decimal("4.20"), "unexplained_usd": Decimal("4.20")}}
+
+
+def test_units_without_a_model_are_split_by_the_list_price_of_the_traced_calls_and_marked(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": LOADED})
+    call(ledger, input_tokens=100_000, output_tokens=20_000)
+    call(ledger, NOON + timedelta(hours=1), input_tokens=100_000, service_tier="batch")
+    charge(ledger, "0.60", unit_class="consumption", charge_description="units")
+    found = reconcile(ledger, scope())
+    assert [(bucket.key.service_tier, bucket.basis, bucket.billed_usd) for bucket in found.buckets] == [
+        ("batch", "list_price", Decimal("0.20")),
+        ("standard", "list_price", Decimal("0.40")),
+    ]
+    bridge = found.bridge()
+    assert (bridge["priced_traces"], bridge["price_effects"]) == (Decimal("0.9"), Decimal("-0.15"))
+    assert (bridge["untraced_usage"], bridge["unexplained"]) == (0, Decimal("-0.15"))
+    assert found.split_usd == Decimal("0.60")
+    row = bucket_rows(found).rows(named=True)[0]
+    calls, charges = rows_of(ledger, row)
+    assert (row["basis"], calls.height, charges["charge_description"].to_list()) == ("list_price", 1, ["units"])
+
+
+def test_units_of_a_day_without_traced_calls_are_billed_and_not_traced(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": LOADED})
+    charge(ledger, "0.60", unit_class="consumption")
+    found = reconcile(ledger, scope())
+    assert [state(bucket) for bucket in found.buckets] == ["billed_not_traced"]
+    assert found.bridge()["unexplained"] == found.billed_usd == Decimal("0.60")
+
+
+def test_calls_on_provisioned_hours_are_not_billed_by_tokens_and_say_so(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": LOADED})
+    call(ledger, input_tokens=100_000)
+    charge(ledger, "7.00", unit_class="provisioned", charge_description="hours")
+    found = reconcile(ledger, scope())
+    bridge = found.bridge()
+    assert (bridge["priced_traces"], bridge["untraced_usage"], bridge["non_token"]) == (Decimal("0.3"), Decimal("-0.3"), 7)
+    [row] = bucket_rows(found).filter(pl.col("state").is_not_null()).rows(named=True)
+    assert (row["state"], row["basis"]) == ("traced_not_billed", "provisioned")
+    assert rows_of(ledger, row)[1]["charge_description"].to_list() == ["hours"]
+
+
+def test_a_month_billed_in_one_line_is_open_until_its_end_and_leads_to_all_its_calls(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": datetime(2026, 9, 15)})
+    call(ledger, datetime(2026, 9, 3, 8), input_tokens=100_000)
+    call(ledger, datetime(2026, 9, 4, 8), input_tokens=100_000)
+    tokens(ledger, "uncached_input", "0.60", datetime(2026, 9, 1), charge_period_end=datetime(2026, 10, 1))
+    found = reconcile(ledger, scope())
+    assert [state(bucket) for bucket in found.buckets] == ["period_open"]
+    calls, charges = rows_of(ledger, bucket_rows(found).row(0, named=True))
+    assert (calls.height, charges.height) == (2, 1)
+
+
+def test_a_bucket_leads_to_the_calls_of_its_own_tier_only(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    call(ledger, input_tokens=100_000)
+    call(ledger, NOON + timedelta(hours=1), input_tokens=50_000, service_tier="batch")
+    for row in bucket_rows(reconcile(ledger, scope())).rows(named=True):
+        assert rows_of(ledger, row)[0]["input_tokens"].to_list() == [50_000 if row["service_tier"] == "batch" else 100_000]
 
 
 def test_a_month_billed_in_one_line_is_compared_as_a_month(ledger: Ledger, tmp_path: Path) -> None:

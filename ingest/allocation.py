@@ -59,6 +59,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "cost_center": pl.String,
     "usd_cost": pl.Decimal(38, 12),
     "basis": pl.String,
+    "charge_category": pl.String,
 }
 
 
@@ -94,21 +95,25 @@ def allocate(cursor: duckdb.DuckDBPyConnection, start: datetime, end: datetime, 
             later.append(charge)
             continue
         for party, (amount, basis) in _first_pass(charge, traced).items():
-            total[charge["invoice_issuer_name"], charge["provider"], charge["model"], party, basis] += amount
+            total[*_invoice(charge), party, basis] += amount
     first: dict[str | None, Shares] = defaultdict(lambda: defaultdict(Decimal))
-    for (_, provider, _, party, _), amount in total.items():
+    for (_, provider, _, _, party, _), amount in total.items():
         first[provider][party] += amount
     usage = cursor.sql(REQUESTS, params=window).pl().to_dicts() if shared else []
     for charge in later:
         key = shared.get(charge["unit_class"])
         weights = _shared_weights(key, first, usage) if key else first[charge["provider"]]
         for party, amount in split(charge["usd_cost"], weights).items():
-            total[charge["invoice_issuer_name"], charge["provider"], charge["model"], party, "shared"] += amount
+            total[*_invoice(charge), party, "shared"] += amount
     return [
-        (start.date(), issuer, provider, model, *party, amount, basis)
-        for (issuer, provider, model, party, basis), amount in total.items()
+        (start.date(), issuer, provider, model, *party, amount, basis, category)
+        for (issuer, provider, model, category, party, basis), amount in total.items()
         if amount
     ]
+
+
+def _invoice(charge: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(charge[name] for name in ("invoice_issuer_name", "provider", "model", "charge_category"))
 
 
 def split(amount: Decimal, weights: Mapping[Party, Decimal]) -> Shares:

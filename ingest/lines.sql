@@ -88,7 +88,7 @@ create or replace macro traced_lines(since, until) as table (
 create or replace macro billed_lines(since, until) as table (
     with charged as (
         select cast(c.charge_period_start as date) as day, c.provider, c.project, c.model, known_tier(c.service_tier) as service_tier,
-               c.token_class, c.unit_class, coalesce(c.region_scope, 'any') as region_scope, c.system, c.team, c.invoice_issuer_name, c.usd_billed_cost as usd_cost,
+               c.token_class, c.unit_class, c.charge_category, coalesce(c.region_scope, 'any') as region_scope, c.system, c.team, c.invoice_issuer_name, c.usd_billed_cost as usd_cost,
                case when c.token_class is not null and c.model is not null then 'token'
                     when c.charge_category in ('Tax', 'Credit', 'Refund') or c.unit_class in ('tax', 'credit', 'fee') then 'tax_credit'
                     when c.charge_category = 'Adjustment' and abs(c.usd_billed_cost) <= 0.01 then 'rounding'
@@ -112,14 +112,14 @@ create or replace macro billed_lines(since, until) as table (
     ), told as (
         select * from charged
         union all by name
-        select day, provider, project, model, service_tier, token_class, 'token' as kind, 'any' as region_scope, tokens as reported_tokens
+        select day, provider, project, model, service_tier, token_class, 'Usage' as charge_category, 'token' as kind, 'any' as region_scope, tokens as reported_tokens
         from reported where tokens is not null and model is not null
     ), wanted as (
         select row_number() over () as id, * from (
             select distinct day as at, provider, model, region_scope, service_tier, 0 as context_tokens, false as list_only
             from told where kind = 'token')
     )
-    select t.day, t.provider, t.project, t.model, t.service_tier, t.token_class, t.unit_class, t.kind, t.system, t.team, t.invoice_issuer_name,
+    select t.day, t.provider, t.project, t.model, t.service_tier, t.token_class, t.unit_class, t.kind, t.system, t.team, t.invoice_issuer_name, t.charge_category,
            sum(t.usd_cost) as usd_cost, cast(sum(t.charged_tokens) as bigint) as charged_tokens,
            cast(sum(t.reported_tokens) as bigint) as reported_tokens,
            coalesce(t.is_longer_than_a_day, false) as is_longer_than_a_day, coalesce(bool_or(t.provisional), false) as is_provisional,
@@ -132,5 +132,5 @@ create or replace macro billed_lines(since, until) as table (
     left join wanted w on t.kind = 'token' and w.at = t.day and w.provider is not distinct from t.provider and w.model = t.model
                       and w.service_tier = t.service_tier and w.region_scope = t.region_scope
     left join price_of('wanted') p on p.id = w.id
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16
 );

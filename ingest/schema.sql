@@ -194,7 +194,8 @@ create table if not exists allocations (
     period date, provider varchar, model varchar, system varchar, team varchar, feature varchar, tenant varchar,
     prompt_version varchar, cost_center varchar, usd_cost decimal(24,12),
     basis varchar,                      -- rule | tokens | list_price (bills without a model) | unattributed | shared
-    invoice_issuer_name varchar
+    invoice_issuer_name varchar,
+    charge_category varchar             -- of the charges that were handed on, as in charges
 );
 
 -- The price book: append-only, valid time and recorded time.

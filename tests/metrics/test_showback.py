@@ -93,7 +93,7 @@ def handed_on(ledger: Ledger, shared: dict | None = None) -> dict[tuple[str | No
     with ledger.cursor() as cursor:
         rows = allocate(cursor, datetime(2026, 9, 1), datetime(2026, 10, 1), shared or {})
     found: dict[tuple[str | None, str], Decimal] = {}
-    for _, _, _, _, system, *_, amount, basis in rows:
+    for _, _, _, _, system, *_, amount, basis, _ in rows:
         found[system, basis] = found.get((system, basis), Decimal(0)) + amount
     return found
 

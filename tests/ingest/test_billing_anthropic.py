@@ -154,3 +154,11 @@ def test_a_wrong_amount_is_rejected_and_a_missing_column_is_named(loader: Loader
     assert (outcome.status, outcome.rows, [r.reason for r in outcome.rejects]) == ("partial", 1, ["usage_date_utc is not a date"])
     outcome = load_text(loader, tmp_path / "console.csv", CONSOLE.replace("cost_usd", "cost"), collector="anthropic_cost_csv")
     assert (outcome.status, "column cost_usd is missing" in outcome.message) == ("failed", True)
+
+
+def test_negative_tokens_are_rejected_and_the_rest_is_loaded(loader: Loader, store: Store, tmp_path: Path, fixtures: Path) -> None:
+    report = json.loads((fixtures / "billing/anthropic/usage_report_messages_page_1.json").read_text())
+    bucket = next(bucket for bucket in report["data"] if bucket["results"])
+    bucket["results"][0]["output_tokens"] = -5
+    outcome = load_page(loader, tmp_path / "usage_report.json", report)
+    assert (outcome.status, [reject.reason for reject in outcome.rejects]) == ("partial", ["negative usage"])

@@ -20,6 +20,8 @@ BUCKET_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     **dict.fromkeys(("traced_tokens", "billed_tokens"), pl.Int64),
     **dict.fromkeys(("billed_usd", *TERMS), pl.Decimal(38, 12)),
 }
+# What the days of a series have in common.
+SERIES = ("provider", "project", "model", "service_tier", "state", "basis")
 
 
 def document(found: Reconciliation, scope: Scope) -> dict[str, Any]:
@@ -59,6 +61,15 @@ def bucket_rows(found: Reconciliation) -> pl.DataFrame:
     """One row per bucket with its state, tokens and terms, the largest differences first."""
     rows = sorted(map(_row, found.buckets), key=lambda row: -abs(row["unexplained"]) - abs(row["untraced_usage"]))
     return pl.DataFrame(rows, BUCKET_SCHEMA)
+
+
+def by_series(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `bucket_rows` of all days with one state, one for each series (SERIES), with its number of days; the largest
+    differences first."""
+    money = ("billed_usd", *TERMS)
+    tokens = (pl.when(pl.col(name).is_not_null().all()).then(pl.col(name).sum()).alias(name) for name in ("traced_tokens", "billed_tokens"))
+    found = rows.group_by(SERIES, maintain_order=True).agg(pl.len().alias("days"), *tokens, *(pl.col(name).sum() for name in money))
+    return found.sort(pl.col("unexplained").abs() + pl.col("untraced_usage").abs(), descending=True, maintain_order=True)
 
 
 def _row(bucket: Bucket) -> dict[str, Any]:

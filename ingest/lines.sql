@@ -83,6 +83,10 @@ create or replace macro traced_lines(since, until) as table (
     from classed c where c.tokens > 0 group by all
 );
 
+-- What providers report of usage, without what others count of the same calls: a gateway, and the estimate of a client.
+create or replace view reported_usage as
+select u.* from billed_usage u where coalesce(u.source, '') not in ('litellm_spend_logs', 'anthropic_claude_code');
+
 -- What bills and usage reports say of the same time. `kind` is token, consumption (tokens sold as units that name no model),
 -- non_token, tax_credit, rounding, or unmapped where nobody knows what a line is for; `book_usd_per_million` is what the price book predicts for a token line without a context tier.
 create or replace macro billed_lines(since, until) as table (
@@ -106,9 +110,8 @@ create or replace macro billed_lines(since, until) as table (
                        {'token_class': 'cache_write_5m', 'tokens': u.cache_write_5m_tokens},
                        {'token_class': 'cache_write_1h', 'tokens': u.cache_write_1h_tokens},
                        {'token_class': 'output', 'tokens': u.output_tokens}], recursive := true)
-        from billed_usage u
+        from reported_usage u
         where u.bucket_start >= since and u.bucket_start < until
-          and u.source <> 'litellm_spend_logs' -- a gateway's own count; its providers report the same calls
     ), told as (
         select * from charged
         union all by name

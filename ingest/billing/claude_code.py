@@ -26,7 +26,8 @@ from source where model is not null
 """
 
 COVERS = """
-select organization_id as billing_account_id, date_trunc('day', date) as bucket_start, date_trunc('day', date) + interval 1 day as bucket_end
+select organization_id as billing_account_id, date_trunc('day', date) as bucket_start,
+       date_trunc('day', date) + interval 1 day as bucket_end
 from source"""
 
 

@@ -92,7 +92,8 @@ select u.* from billed_usage u where coalesce(u.source, '') not in ('litellm_spe
 create or replace macro billed_lines(since, until) as table (
     with charged as (
         select cast(c.charge_period_start as date) as day, c.provider, c.project, c.model, known_tier(c.service_tier) as service_tier,
-               c.token_class, c.unit_class, c.charge_category, coalesce(c.region_scope, 'any') as region_scope, c.system, c.team, c.invoice_issuer_name, c.usd_billed_cost as usd_cost,
+               c.token_class, c.unit_class, c.charge_category, coalesce(c.region_scope, 'any') as region_scope, c.system, c.team,
+               coalesce(c.invoice_issuer_name, c.provider_name) as invoice_issuer_name, c.usd_billed_cost as usd_cost,
                case when c.token_class is not null and c.model is not null then 'token'
                     when c.charge_category in ('Tax', 'Credit', 'Refund') or c.unit_class in ('tax', 'credit', 'fee') then 'tax_credit'
                     when c.charge_category = 'Adjustment' and abs(c.usd_billed_cost) <= 0.01 then 'rounding'

@@ -51,7 +51,8 @@ SERVICES = "AI services"
 
 # What the bills of an issuer say of a month and category beside the billed cost, each with the number of lines that say it in dollars.
 BILLS = f"""
-select cast(date_trunc('month', c.charge_period_start) as date) as period, coalesce(c.invoice_issuer_name, c.provider) as issuer,
+select cast(date_trunc('month', c.charge_period_start) as date) as period,
+       coalesce(c.invoice_issuer_name, c.provider_name, c.provider) as issuer,
        {CATEGORY.format("c.charge_category")} as category, count(*) as n, sum(c.usd_billed_cost) as billed,
        sum(c.usd_effective_cost) as effective, count(c.usd_effective_cost) as effective_n,
        sum(case when c.billing_currency = 'USD' then c.contracted_cost end) as contracted,

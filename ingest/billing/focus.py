@@ -92,7 +92,7 @@ select concat('a showback that Spanledger exported of the bills of ', s.InvoiceI
        'Load it into a ledger without these bills'
 from source s
 where s.x_SpanledgerShowback is not null
-  and exists (from ai_charges c where coalesce(c.invoice_issuer_name, c.provider) = s.x_SpanledgerShowback
+  and exists (from ai_charges c where coalesce(c.invoice_issuer_name, c.provider_name, c.provider) = s.x_SpanledgerShowback
                 and c.charge_period_start >= s.ChargePeriodStart and c.charge_period_start < s.ChargePeriodEnd)
 limit 1"""
 

@@ -405,6 +405,17 @@ def test_a_rate_below_the_book_since_a_day_is_a_hint(ledger: Ledger, tmp_path: P
     assert (hint.ratio, hint.unexplained_usd) == (Decimal("0.9"), Decimal("-0.24"))
 
 
+def test_fewer_units_than_the_list_price_asks_for_are_a_hint_at_a_discount(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path, long_context=False)
+    ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": LOADED})
+    for day in range(1, 5):
+        at = datetime(2026, 9, day, 12)
+        call(ledger, at, input_tokens=100_000 * day, output_tokens=10_000)
+        charge(ledger, str(Decimal("0.9") * (Decimal("0.3") * day + Decimal("0.15"))), at, unit_class="consumption")
+    [hint] = rate_hints(reconcile(ledger, scope()))
+    assert (hint.models, hint.token_classes, hint.ratio) == (("m",), (), Decimal("0.9"))
+
+
 def test_two_days_at_another_rate_are_no_hint(ledger: Ledger, tmp_path: Path) -> None:
     book(ledger, tmp_path)
     ledger.put("loads", {"id": 1, "source": "acme_usage", "status": "loaded", "rows": 1, "finished_at": LOADED})

@@ -233,6 +233,14 @@ def test_features_tenants_and_prompt_versions_share_their_system_s_cost(ledger: 
     assert {(row[7], row[8]): row[10] for row in rows} == {("x", "1"): 6, ("y", "2"): 2}
 
 
+def test_an_issuer_that_the_bill_does_not_name_is_its_provider(ledger: Ledger) -> None:
+    charge(ledger, "1.00", provider_name="Acme Inc.")
+    charge(ledger, "1.00", provider_name="Acme Inc.", invoice_issuer_name="A reseller")
+    with ledger.cursor() as cursor:
+        rows = allocate(cursor, datetime(2026, 9, 1), datetime(2026, 10, 1), {})
+    assert {row[1] for row in rows} == {"Acme Inc.", "A reseller"}
+
+
 def test_a_credit_larger_than_everything_else_is_nobody_s(ledger: Ledger) -> None:
     charge(ledger, "-5.00", unit_class="credit", charge_category="Credit")
     assert handed_on(ledger) == {(None, "shared"): Decimal("-5.00")}

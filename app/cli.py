@@ -19,14 +19,15 @@ from ingest.errors import SpanledgerError
 from ingest.load import find_files
 from ingest.remote import local_files
 from metrics import coverage, focus_out, focus_rules, reconcile_report, scorecard
-from metrics import reconcile as metrics_reconcile
 from metrics import showback as metrics_showback
+from metrics.bridge import TERMS
 from metrics.evidence_pack import evidence_pack
 from metrics.filters import DIMENSIONS, Period, Scope, default_period
 from metrics.kpi import KpiResult
 from metrics.kpi import kpis as kpis_by_id
 from metrics.rate_hints import rate_hints
 from metrics.reconcile import DIMENSIONS as BILL_FILTERS
+from metrics.reconcile import reconcile as reconcile_bills
 from metrics.showback import PARTY
 
 WIDE_TERMINAL = 120  # columns, from which on interval, change and evidence have room beside the rest
@@ -187,7 +188,7 @@ def reconcile(
     with errors_in_words():
         ledger = open_ledger(settings.read(db), read_only=True)
         scope = Scope(_period(ledger, period), _dimensions(filters or [], BILL_FILTERS))
-        found = metrics_reconcile.reconcile(ledger, scope)
+        found = reconcile_bills(ledger, scope)
     if as_json:
         print_json(reconcile_report.document(found, scope))
         return
@@ -196,12 +197,14 @@ def reconcile(
     for heading in ("", *(provider or "all" for provider in columns)):
         table.add_column(heading, justify="right" if heading else "left")
     bridges = [found.bridge(provider) for provider in columns]
-    for term in metrics_reconcile.TERMS:
+    for term in TERMS:
         table.add_row(term.replace("_", " "), *(quantities.money_cents(bridge[term]) for bridge in bridges))
     table.add_row("billed", *(quantities.money_cents(sum(bridge.values())) for bridge in bridges))
     out.print(table)
     for name, row in reconcile_report.by_state(found).items():
         out.print(f"{row['buckets']:>5} buckets {name.replace('_', ' ')}, billed {quantities.money_cents(row['billed_usd'])}", markup=False)
+    if found.split_usd:
+        out.print(f"{quantities.money_cents(found.split_usd)} is billed in units without a model, split by the traces' list price")
     for hint in rate_hints(found):
         out.print(f"{hint.provider}: {hint.words}", markup=False)
 

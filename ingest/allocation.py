@@ -1,7 +1,8 @@
 """Billed cost handed on to who used it: whole where a rule names the owner, else by the traced tokens of its bucket.
 
 First pass: every charge, at 12 decimals, to systems and their features, tenants and prompt versions; what no trace explains
-stays `unattributed` (system NULL). Second pass: tax, credits and fees of a provider in proportion to the first. Costs that
+stays `unattributed` (system NULL). Units and hours that pay for tokens without telling a model or a class are split by the
+list price of the calls traced in the same time. Second pass: tax, credits and fees of a provider in proportion to the first. Costs that
 several providers' users share (GPUs, gateways, support) follow a key of the settings. Every charge is handed on exactly.
 """
 
@@ -9,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import product
 from typing import Any, Literal, NamedTuple
 
 import duckdb
@@ -17,6 +19,8 @@ import polars as pl
 STEP = Decimal("0.000000000001")
 ZERO = Decimal(0)
 SharedKey = Literal["cost", "tokens", "requests"]
+# What pays for tokens without counting them.
+WITHOUT_TOKENS = ("consumption", "provisioned")
 
 
 class Party(NamedTuple):
@@ -32,10 +36,12 @@ class Party(NamedTuple):
 
 NOBODY = Party()
 Shares = dict[Party, Decimal]
+Bucket = tuple[Any, ...]  # day, or None for the month; provider, project, model, service tier, token class
+LIST_PRICE = "list_price"
 
 TRACED = """
 select t.day, t.provider, t.project, t.model, t.service_tier, t.token_class, t.system, t.team, t.feature, t.tenant, t.prompt_version,
-       t.cost_center, cast(sum(t.tokens) as bigint) as tokens from traced_lines($start, $end) t group by all"""
+       t.cost_center, cast(sum(t.tokens) as bigint) as tokens, sum(t.list_usd) as list_usd from traced_lines($start, $end) t group by all"""
 BILLED = "select b.* from billed_lines($start, $end) b"
 REQUESTS = """
 select u.system, u.team, cast(sum(u.requests) as bigint) as requests, cast(sum(u.input_tokens + u.output_tokens) as bigint) as tokens
@@ -53,6 +59,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "cost_center": pl.String,
     "usd_cost": pl.Decimal(38, 12),
     "basis": pl.String,
+    "charge_category": pl.String,
 }
 
 
@@ -78,8 +85,9 @@ def allocate(cursor: duckdb.DuckDBPyConnection, start: datetime, end: datetime, 
     """The rows of `allocations` for one month; together they are its charges to the last digit."""
     window = {"start": start, "end": end}
     charges = cursor.sql(BILLED, params=window).pl().to_dicts()
-    by_project = {row["provider"] for row in charges if row["project"] is not None}
-    traced = _by_bucket(cursor.sql(TRACED, params=window).pl().to_dicts(), by_project)
+    for charge in charges:  # what is billed for longer than a day was used on any day of the month
+        charge["day"] = None if charge["is_longer_than_a_day"] else charge["day"]
+    traced = _by_bucket(cursor.sql(TRACED, params=window).pl().to_dicts(), charges)
     total: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
     later = []
     for charge in _with_tokens(charges):
@@ -87,21 +95,25 @@ def allocate(cursor: duckdb.DuckDBPyConnection, start: datetime, end: datetime, 
             later.append(charge)
             continue
         for party, (amount, basis) in _first_pass(charge, traced).items():
-            total[charge["invoice_issuer_name"], charge["provider"], charge["model"], party, basis] += amount
+            total[*_invoice(charge), party, basis] += amount
     first: dict[str | None, Shares] = defaultdict(lambda: defaultdict(Decimal))
-    for (_, provider, _, party, _), amount in total.items():
+    for (_, provider, _, _, party, _), amount in total.items():
         first[provider][party] += amount
     usage = cursor.sql(REQUESTS, params=window).pl().to_dicts() if shared else []
     for charge in later:
         key = shared.get(charge["unit_class"])
         weights = _shared_weights(key, first, usage) if key else first[charge["provider"]]
         for party, amount in split(charge["usd_cost"], weights).items():
-            total[charge["invoice_issuer_name"], charge["provider"], charge["model"], party, "shared"] += amount
+            total[*_invoice(charge), party, "shared"] += amount
     return [
-        (start.date(), issuer, provider, model, *party, amount, basis)
-        for (issuer, provider, model, party, basis), amount in total.items()
+        (start.date(), issuer, provider, model, *party, amount, basis, category)
+        for (issuer, provider, model, category, party, basis), amount in total.items()
         if amount
     ]
+
+
+def _invoice(charge: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(charge[name] for name in ("invoice_issuer_name", "provider", "model", "charge_category"))
 
 
 def split(amount: Decimal, weights: Mapping[Party, Decimal]) -> Shares:
@@ -117,22 +129,28 @@ def split(amount: Decimal, weights: Mapping[Party, Decimal]) -> Shares:
     return shares
 
 
-def _by_bucket(rows: Iterable[Mapping[str, Any]], by_project: set[str]) -> dict[tuple[Any, ...], dict[Party, int]]:
-    """Traced tokens of each party by bucket; of a provider whose calls know no project, over all projects."""
-    named = {row["provider"] for row in rows if row["project"] is not None} & by_project
-    found: dict[tuple[Any, ...], dict[Party, int]] = defaultdict(lambda: defaultdict(int))
+def _by_bucket(rows: Iterable[Mapping[str, Any]], charges: Sequence[Mapping[str, Any]]) -> dict[Bucket, dict[Party, Decimal]]:
+    """The weights of each party in the buckets that charges may be of: traced tokens, and as the class LIST_PRICE what they
+    cost at list; of a provider whose calls know no project, over all projects."""
+    named = {row["provider"] for row in rows if row["project"] is not None} & {c["provider"] for c in charges if c["project"] is not None}
+    by_month = {charge["provider"] for charge in charges if charge["day"] is None}
+    by_price = {charge["provider"] for charge in charges if charge["unit_class"] in WITHOUT_TOKENS}
+    found: dict[Bucket, dict[Party, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for row in rows:
-        bucket = row["day"], row["provider"], row["model"], row["service_tier"], row["token_class"]
+        provider, model = row["provider"], row["model"]
         party = Party(*(row[name] for name in Party._fields))
-        for project in {row["project"] if row["provider"] in named else None, None}:
-            found[*bucket, project][party] += row["tokens"]
+        days = {row["day"], None} if provider in by_month else {row["day"]}
+        for day, project in product(days, {row["project"] if provider in named else None, None}):
+            found[day, provider, project, model, row["service_tier"], row["token_class"]][party] += row["tokens"]
+            for known in {model, None} if provider in by_price else ():
+                found[day, provider, project, known, None, LIST_PRICE][party] += row["list_usd"] or 0
     return found
 
 
 def _with_tokens(charges: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines that cost something, each with its billed tokens: the usage report's, the bill's, or what its cost implies."""
-    reported: dict[tuple[Any, ...], int] = defaultdict(int)
-    lines: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
+    reported: dict[Bucket, int] = defaultdict(int)
+    lines: dict[Bucket, Decimal] = defaultdict(Decimal)
     for charge in charges:
         reported[_bucket(charge)] += charge["reported_tokens"] or 0
         lines[_bucket(charge)] += charge["usd_cost"] or ZERO
@@ -148,23 +166,27 @@ def _with_tokens(charges: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return priced
 
 
-def _bucket(charge: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(charge[name] for name in ("day", "provider", "model", "service_tier", "token_class", "project"))
+def _bucket(charge: Mapping[str, Any]) -> Bucket:
+    where = charge["day"], charge["provider"], charge["project"], charge["model"]
+    return *where, *((None, LIST_PRICE) if charge["unit_class"] in WITHOUT_TOKENS else (charge["service_tier"], charge["token_class"]))
 
 
-def _first_pass(charge: Mapping[str, Any], traced: Mapping[tuple[Any, ...], Mapping[Party, int]]) -> dict[Party, tuple[Decimal, str]]:
-    """The shares of one charge, each with its basis: rule, tokens or unattributed."""
+def _first_pass(charge: Mapping[str, Any], traced: Mapping[Bucket, Mapping[Party, Decimal]]) -> dict[Party, tuple[Decimal, str]]:
+    """The shares of one charge, each with its basis: rule, tokens, list_price or unattributed."""
     owner = Party(charge["system"], charge["team"])
-    users = traced.get(_bucket(charge)) or traced.get((*_bucket(charge)[:-1], None), {}) if charge["kind"] == "token" else {}
+    basis = LIST_PRICE if charge["unit_class"] in WITHOUT_TOKENS else "tokens"
+    day, provider, project, *kind = _bucket(charge)
+    weights: Shares = {}
+    if basis == LIST_PRICE or charge["kind"] == "token":
+        weights = dict(traced.get((day, provider, project, *kind)) or traced.get((day, provider, None, *kind), {}))
     if charge["system"] is not None:
-        users = {party: tokens for party, tokens in users.items() if party.system == charge["system"]}
-    rest = max(charge["tokens"] - sum(users.values()), 0)
-    weights = {party: Decimal(tokens) for party, tokens in users.items()}
-    weights[owner] = weights.get(owner, ZERO) + rest
+        weights = {party: weight for party, weight in weights.items() if party.system == charge["system"]}
+    if basis == "tokens":
+        weights[owner] = weights.get(owner, ZERO) + max(charge["tokens"] - sum(weights.values()), 0)
     shares = split(charge["usd_cost"], weights) if any(weights.values()) else {owner: charge["usd_cost"]}
     if charge["system"] is not None:
         return {owner if party == NOBODY else party: (amount, "rule") for party, amount in shares.items()}
-    return {party: (amount, "tokens" if party.system is not None else "unattributed") for party, amount in shares.items()}
+    return {party: (amount, basis if party.system is not None else "unattributed") for party, amount in shares.items()}
 
 
 def _shared_weights(key: SharedKey, first: Mapping[str | None, Shares], usage: Sequence[Mapping[str, Any]]) -> Shares:

@@ -52,6 +52,7 @@ class Collector:
     which a header may call a column; the English name in brackets after a translation counts as the name itself.
     `slice` names the target columns which together name what a file replaces (account and billing period, say), `period`
     the two columns of the time that it replaces: stored rows whose time overlaps go, whatever the width of the buckets.
+    `parts` are columns that name the parts of a slice (the subscriptions of an account): another format may tell some only.
     `covers` is SQL over `source` for what the file covers although it has no row for it (an empty bucket, or the key of a
     record that it withdraws); `unfinished`
     is SQL over `source` for the bucket in which a page breaks off, and which a page that begins with it continues.
@@ -75,6 +76,7 @@ class Collector:
     meters: str | None = None
     slice: tuple[str, ...] = ()
     period: tuple[str, str] | None = None
+    parts: tuple[str, ...] = ()
     covers: str | None = None
     unfinished: str | None = None
     replaces: tuple[str, ...] = ()

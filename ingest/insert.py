@@ -1,6 +1,7 @@
 """Typed rows into their table: slices of bills replaced, registers versioned, records keyed, who pays attributed."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -79,11 +80,13 @@ class Incoming:
 
 @dataclass
 class Changed:
-    """What a file touched beyond its own rows: the slice it replaced, and services whose system may differ now."""
+    """What a file touched beyond its own rows: the slice it covers, services whose system may differ now, the times of what
+    changed, and how many rows of other collectors told the same and are gone."""
 
     slice: dict[str, Any] | None = None
     services: list[str] = field(default_factory=list)
     at: list[datetime] = field(default_factory=list)
+    replaced: dict[str, int] = field(default_factory=dict)
 
 
 def rows(cursor: duckdb.DuckDBPyConnection, collector: Collector) -> Incoming:
@@ -102,7 +105,7 @@ def rows(cursor: duckdb.DuckDBPyConnection, collector: Collector) -> Incoming:
     if collector.key:
         withdrawn = pl.DataFrame() if collector.covers is None else cursor.sql(collector.covers).pl()
         return replace(_first_of_key(collector, frame, also), covered=withdrawn)
-    what = [*collector.slice, *(collector.period or ())]
+    what = [*collector.slice, *collector.parts, *(collector.period or ())]
     covered, unfinished = (frame.select(what).clear() if sql is None else cursor.sql(sql).pl().select(what)
                            for sql in (collector.covers, collector.unfinished))
     covered = pl.concat([frame.select(what), covered], how="vertical_relaxed").unique(maintain_order=True)
@@ -127,8 +130,9 @@ def into(cursor: duckdb.DuckDBPyConnection, collector: Collector, incoming: Inco
     if collector.period or collector.slice:
         frame = frame.with_columns(pl.lit(collector.name).alias("source"))
         frame = _as_bill(frame, collector, attribution) if collector.target in ("charges", "billed_usage") else frame
-        starts = incoming.covered[collector.period[0]] if collector.period else frame[STARTS[collector.target]]
-        changed = Changed(slice=_replace_slice(cursor, collector, incoming, run), at=starts.drop_nulls().to_list())
+        starts = [frame[STARTS[collector.target]], *([incoming.covered[collector.period[0]]] if collector.period else [])]
+        at = [start for column in starts for start in column.cast(pl.Datetime("us")).dt.truncate("1mo").unique().drop_nulls()]
+        changed = Changed(_slice(incoming.covered), at=at, replaced=_replace_slice(cursor, collector, incoming, run))
         _insert(cursor, collector.target, frame)
     elif collector.register:
         changed = Changed(services=_services(frame))
@@ -179,9 +183,9 @@ def _as_bill(frame: pl.DataFrame, collector: Collector, attribution: Attribution
     frame = frame.with_columns(pl.Series("model", models, pl.String))
     if collector.target == "billed_usage":
         return frame
-    currencies = sorted(frame["billing_currency"].drop_nulls().unique().to_list())
-    if currencies and currencies != ["USD"] and ("usd_billed_cost" not in frame.columns or frame["usd_billed_cost"].null_count()):
-        raise SourceError(f"billed in {', '.join(currencies)} without a rate to USD",
+    no_rate = pl.col("usd_billed_cost").is_null() if "usd_billed_cost" in frame.columns else pl.col("billing_currency") != "USD"
+    if lacking := frame.filter(no_rate)["billing_currency"].drop_nulls().unique().sort().to_list():
+        raise SourceError(f"billed in {', '.join(lacking)} without a rate to USD",
                           "Export it with a USD column, or convert it first")
     if "usd_billed_cost" not in frame.columns:
         frame = frame.with_columns(pl.col("billed_cost").alias("usd_billed_cost"), pl.col("effective_cost").alias("usd_effective_cost"))
@@ -208,34 +212,46 @@ def attribute_again(cursor: duckdb.DuckDBPyConnection, attribution: Attribution)
     cursor.unregister("owners")
 
 
-def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, incoming: Incoming,
-                   run: Run) -> dict[str, Any] | None:
-    """Delete what this file replaces: what earlier loads said of the same, and for whole exports this load's files too."""
+def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, incoming: Incoming, run: Run) -> dict[str, int]:
+    """Delete what this file replaces: what earlier loads said of the same, and for whole exports this load's files too.
+    The number of rows that went of each other collector."""
     covered = incoming.covered
     if not covered.columns:
-        return None
+        return {}
     # One format may name the account and the other not: between formats an unnamed account is any.
     same = [f"(t.{name} is not distinct from k.{name} or t.source <> $source and ({_is_any(name, collector)}))" for name in collector.slice]
+    same += [f"(t.source = $source or t.{name} is not distinct from k.{name} or {_is_untold(name, collector)})" for name in collector.parts]
     if collector.period is not None:
         start, end = collector.period
         same += [f"t.{start} < k.{end}", f"t.{end} > k.{start}"]
     cursor.register("covered", covered.with_columns(pl.Series("kept", _continued(collector, incoming, run), pl.List(pl.Int64))))
-    cursor.execute(f"""delete from {collector.target} t using covered k
+    gone = cursor.execute(f"""delete from {collector.target} t using covered k
                        where list_contains($sources, t.source) and {' and '.join(same)}
                          and not (t.source = $source and list_contains($kept, t.load_id))
-                         and not list_contains(k.kept, t.load_id)""",
+                         and not list_contains(k.kept, t.load_id) returning t.source""",
                    {"source": collector.name, "sources": [collector.name, *collector.replaces],
-                    "kept": [*run.known_ids, *run.load_ids] if collector.chunked else []})
+                    "kept": [*run.known_ids, *run.load_ids] if collector.chunked else []}).fetchall()
     cursor.unregister("covered")
+    return dict(sorted(Counter(source for source, in gone if source != collector.name).items()))
+
+
+def _slice(covered: pl.DataFrame) -> dict[str, Any] | None:
+    """From where to where a file covers each column of its slice."""
     spans = covered.select([pl.col(name).cast(pl.String).min().alias(f"{name}_from") for name in covered.columns]
                            + [pl.col(name).cast(pl.String).max().alias(f"{name}_to") for name in covered.columns])
-    return spans.row(0, named=True)
+    return spans.row(0, named=True) if covered.columns else None
 
 
 def _is_any(name: str, collector: Collector) -> str:
     """SQL for what other formats leave open: a slice that is not named, or that the format does not tell apart."""
-    coarser = [other for other in collector.replaces if name not in collectors()[other].slice]
-    return " or ".join([f"t.{name} is null", f"k.{name} is null", *(f"t.source = '{other}'" for other in coarser)])
+    return f"t.{name} is null or k.{name} is null or {_is_untold(name, collector)}"
+
+
+def _is_untold(name: str, collector: Collector) -> str:
+    """SQL for rows of a format that does not tell a column apart."""
+    others = {other: collectors()[other] for other in collector.replaces}
+    coarser = [other for other, about in others.items() if name not in (*about.slice, *about.parts)]
+    return " or ".join(["false", *(f"t.source = '{other}'" for other in coarser)])
 
 
 def _continued(collector: Collector, incoming: Incoming, run: Run) -> list[list[int]]:

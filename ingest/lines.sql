@@ -83,20 +83,26 @@ create or replace macro traced_lines(since, until) as table (
     from classed c where c.tokens > 0 group by all
 );
 
--- What bills and usage reports say of the same time. `kind` is token, non_token, tax_credit, rounding, or unmapped where nobody
--- knows what a line is for; `book_usd_per_million` is what the price book predicts for a token line without a context tier.
+-- What providers report of usage, without what others count of the same calls: a gateway, and the estimate of a client.
+create or replace view reported_usage as
+select u.* from billed_usage u where coalesce(u.source, '') not in ('litellm_spend_logs', 'anthropic_claude_code');
+
+-- What bills and usage reports say of the same time. `kind` is token, consumption (tokens sold as units that name no model),
+-- non_token, tax_credit, rounding, or unmapped where nobody knows what a line is for; `book_usd_per_million` is what the price book predicts for a token line without a context tier.
 create or replace macro billed_lines(since, until) as table (
     with charged as (
         select cast(c.charge_period_start as date) as day, c.provider, c.project, c.model, known_tier(c.service_tier) as service_tier,
-               c.token_class, c.unit_class, coalesce(c.region_scope, 'any') as region_scope, c.system, c.team, c.invoice_issuer_name, c.usd_billed_cost as usd_cost,
+               c.token_class, c.unit_class, c.charge_category, coalesce(c.region_scope, 'any') as region_scope, c.system, c.team,
+               coalesce(c.invoice_issuer_name, c.provider_name) as invoice_issuer_name, c.usd_billed_cost as usd_cost,
                case when c.token_class is not null and c.model is not null then 'token'
                     when c.charge_category in ('Tax', 'Credit', 'Refund') or c.unit_class in ('tax', 'credit', 'fee') then 'tax_credit'
                     when c.charge_category = 'Adjustment' and abs(c.usd_billed_cost) <= 0.01 then 'rounding'
+                    when c.unit_class = 'consumption' then 'consumption'
                     when coalesce(c.unit_class, 'other') <> 'other' then 'non_token'
                     else 'unmapped' end as kind,
                case when lower(c.consumed_unit) like '%token%' then cast(round(c.consumed_quantity) as bigint) end as charged_tokens,
                cast(null as bigint) as reported_tokens,
-               c.token_class is not null and c.charge_period_end > c.charge_period_start + interval 1 day as is_longer_than_a_day, c.provisional
+               c.charge_period_end > c.charge_period_start + interval 1 day as is_longer_than_a_day, c.provisional
         from ai_charges c where c.charge_period_start >= since and c.charge_period_start < until
     ), reported as (
         select cast(u.bucket_start as date) as day, u.provider, u.project, u.model, known_tier(u.service_tier) as service_tier,
@@ -105,23 +111,22 @@ create or replace macro billed_lines(since, until) as table (
                        {'token_class': 'cache_write_5m', 'tokens': u.cache_write_5m_tokens},
                        {'token_class': 'cache_write_1h', 'tokens': u.cache_write_1h_tokens},
                        {'token_class': 'output', 'tokens': u.output_tokens}], recursive := true)
-        from billed_usage u
+        from reported_usage u
         where u.bucket_start >= since and u.bucket_start < until
-          and u.source <> 'litellm_spend_logs' -- a gateway's own count; its providers report the same calls
     ), told as (
         select * from charged
         union all by name
-        select day, provider, project, model, service_tier, token_class, 'token' as kind, 'any' as region_scope, tokens as reported_tokens
+        select day, provider, project, model, service_tier, token_class, 'Usage' as charge_category, 'token' as kind, 'any' as region_scope, tokens as reported_tokens
         from reported where tokens is not null and model is not null
     ), wanted as (
         select row_number() over () as id, * from (
             select distinct day as at, provider, model, region_scope, service_tier, 0 as context_tokens, false as list_only
             from told where kind = 'token')
     )
-    select t.day, t.provider, t.project, t.model, t.service_tier, t.token_class, t.unit_class, t.kind, t.system, t.team, t.invoice_issuer_name,
+    select t.day, t.provider, t.project, t.model, t.service_tier, t.token_class, t.unit_class, t.kind, t.system, t.team, t.invoice_issuer_name, t.charge_category,
            sum(t.usd_cost) as usd_cost, cast(sum(t.charged_tokens) as bigint) as charged_tokens,
            cast(sum(t.reported_tokens) as bigint) as reported_tokens,
-           coalesce(bool_or(t.is_longer_than_a_day), false) as is_longer_than_a_day, coalesce(bool_or(t.provisional), false) as is_provisional,
+           coalesce(t.is_longer_than_a_day, false) as is_longer_than_a_day, coalesce(bool_or(t.provisional), false) as is_provisional,
            case t.token_class when 'uncached_input' then any_value(class_prices(p.price).uncached_input)
                               when 'cache_read' then any_value(class_prices(p.price).cache_read)
                               when 'cache_write_5m' then any_value(class_prices(p.price).cache_write_5m)
@@ -131,5 +136,5 @@ create or replace macro billed_lines(since, until) as table (
     left join wanted w on t.kind = 'token' and w.at = t.day and w.provider is not distinct from t.provider and w.model = t.model
                       and w.service_tier = t.service_tier and w.region_scope = t.region_scope
     left join price_of('wanted') p on p.id = w.id
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16
 );

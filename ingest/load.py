@@ -55,6 +55,7 @@ class Outcome:
     currency: str | None = None
     message: str = ""
     duplicates_removed: int = 0
+    replaced: dict[str, int] = field(default_factory=dict)
     rejects: list[RowReject] = field(default_factory=list)
 
     def line(self) -> str:
@@ -68,6 +69,7 @@ class Outcome:
             parts.append(f"total {self.total.normalize():,f} {self.currency or ''}".rstrip())
         if self.duplicates_removed:
             parts.append(f"{self.duplicates_removed:,} duplicate spans not counted")
+        parts += [f"in place of {rows:,} rows of {other} for the same period" for other, rows in self.replaced.items()]
         if self.rejected:
             first = self.rejects[0] if self.rejects else None
             where = f", first at {first.position}: {first.reason}" if first else ""
@@ -203,6 +205,7 @@ class Loader:
             load_id = run.next_id(cursor)
             changed = insert.into(cursor, collector, incoming, run, self.attribution)
             run.touch(changed.at)
+            outcome.replaced = changed.replaced
             rollup.rebuild(cursor, rollup.judged(cursor, load_id) if collector.target == "evaluations" else [])
             outcome.total, outcome.currency = insert.total(collector, incoming.frame)
             record(cursor, source, started_at, self.clock(), outcome, load_id, changed.slice)

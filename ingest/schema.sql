@@ -172,7 +172,9 @@ create table if not exists charges (
     tags json,
     provider varchar, model varchar,
     token_class varchar,                -- uncached_input | cache_read | cache_write_5m | cache_write_1h | output; NULL = no tokens
-    unit_class varchar,                 -- what else it is: search, code, image, audio, storage, provisioned, gpu, tax, credit, fee, other
+    -- What else it is: search, code, image, audio, storage, provisioned, consumption (tokens as units without a model), gpu, tax,
+    -- credit, fee, other.
+    unit_class varchar,
     service_tier varchar, project varchar, api_key_id varchar,
     region_scope varchar,               -- where the tokens were processed, as in prices; NULL = the bill does not tell
     system varchar, team varchar,       -- by attribution rules; NULL = to be allocated
@@ -191,8 +193,9 @@ create table if not exists billed_usage (
 create table if not exists allocations (
     period date, provider varchar, model varchar, system varchar, team varchar, feature varchar, tenant varchar,
     prompt_version varchar, cost_center varchar, usd_cost decimal(24,12),
-    basis varchar,                      -- rule | tokens | unattributed | shared
-    invoice_issuer_name varchar
+    basis varchar,                      -- rule | tokens | list_price (bills without a model) | unattributed | shared
+    invoice_issuer_name varchar,
+    charge_category varchar             -- of the charges that were handed on, as in charges
 );
 
 -- The price book: append-only, valid time and recorded time.

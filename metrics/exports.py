@@ -17,7 +17,7 @@ from charges c join loads l on l.id = c.load_id group by 1, 2, 3, 4
 union all
 select u.provider as provider, u.source as source, cast(u.bucket_start as date) as first_day,
        cast(u.bucket_end as date) as end_day, max(l.finished_at) as loaded_at
-from billed_usage u join loads l on l.id = u.load_id group by 1, 2, 3, 4
+from reported_usage u join loads l on l.id = u.load_id group by 1, 2, 3, 4
 """
 WINDOWS = """
 select l.source as source,

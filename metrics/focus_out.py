@@ -1,7 +1,8 @@
-"""The showback as a FOCUS 1.2 dataset: one row for what a party bears of one issuer's invoice of one month, in cents.
+"""The showback as a FOCUS 1.2 dataset: what a party bears of one issuer's invoice of one month, a row per charge category, in cents.
 
 BilledCost is exact. What the allocations do not say is not made up: a share has no unit price, no SKU and no measured usage, so
 those columns are absent; the other costs are told per party only as far as the bill tells them (`ChargeDescription` says how).
+`x_SpanledgerShowback` names the issuer in the words of the ledger and tells the collector of FOCUS files whose money this is.
 """
 
 import json
@@ -11,12 +12,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from metrics.engines import Engine
-from metrics.showback import CENT, PARTY, Share, Showback, to_cents
+from metrics.showback import CATEGORY, CENT, PARTY, Share, Showback, to_cents
 
 MONEY, TIME = pl.Decimal(24, 2), pl.Datetime("us", "UTC")
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -42,44 +43,57 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "ServiceCategory": pl.String,
     "ServiceName": pl.String,
     "Tags": pl.String,
+    "x_SpanledgerShowback": pl.String,
 }
 MEASURES = {"EffectiveCost": "effective", "ContractedCost": "contracted", "ListCost": "list"}
 SUFFIXES = (".csv", ".parquet")
 SERVICES = "AI services"
 
-# What the bills of an issuer say of a month beyond the billed cost, each with the number of lines that say it in dollars.
-BILLS = """
-select cast(date_trunc('month', c.charge_period_start) as date) as period, coalesce(c.invoice_issuer_name, c.provider) as issuer,
-       count(*) as n, sum(c.usd_effective_cost) as effective, count(c.usd_effective_cost) as effective_n,
+# What the bills of an issuer say of a month and category beside the billed cost, each with the number of lines that say it in dollars.
+BILLS = f"""
+select cast(date_trunc('month', c.charge_period_start) as date) as period,
+       coalesce(c.invoice_issuer_name, c.provider_name, c.provider) as issuer,
+       {CATEGORY.format("c.charge_category")} as category, count(*) as n, sum(c.usd_billed_cost) as billed,
+       sum(c.usd_effective_cost) as effective, count(c.usd_effective_cost) as effective_n,
        sum(case when c.billing_currency = 'USD' then c.contracted_cost end) as contracted,
        count(case when c.billing_currency = 'USD' then c.contracted_cost end) as contracted_n,
        sum(case when c.billing_currency = 'USD' then c.list_cost end) as list,
        count(case when c.billing_currency = 'USD' then c.list_cost end) as list_n,
        min(c.billing_account_id) as account, max(c.billing_account_id) as last_account, count(c.billing_account_id) as account_n,
        min(c.service_name) as service, max(c.service_name) as last_service, count(c.service_name) as service_n
-from ai_charges c where c.charge_period_start >= $start and c.charge_period_start < $end and c.usd_billed_cost is not null group by 1, 2
+from ai_charges c where c.charge_period_start >= $start and c.charge_period_start < $end and c.usd_billed_cost is not null group by 1, 2, 3
 """
+
+
+class Part(NamedTuple):
+    """A party's share of the charges of one category."""
+
+    share: Share
+    usd: Decimal
 
 
 @dataclass(frozen=True)
 class Costs:
-    """One kind of cost for each party of an invoice, and how it came about where it is not the bill's own."""
+    """One kind of cost for each part of an invoice, and how it came about where it is not the bill's own."""
 
-    shares: Mapping[int, Decimal]
+    parts: Mapping[int, Decimal]
     words: str
 
 
 def focus(engine: Engine, found: Showback) -> pl.DataFrame:
-    """The rows of a showback, one a share, with all mandatory columns of FOCUS 1.2."""
+    """The rows of a showback, one for each category of a share, with all mandatory columns of FOCUS 1.2."""
     if not found.shares:
         return pl.DataFrame(schema=SCHEMA)
     first, last = min(share.period for share in found.shares), max(share.period for share in found.shares)
     window = {"start": _midnight(first), "end": _next_month(last)}
-    bills = {(row["period"], row["issuer"]): row for row in engine.query(BILLS, window).to_dicts()}
-    invoices: dict[tuple[date, str], list[Share]] = {}
+    bills = {(row["period"], row["issuer"], row["category"]): row for row in engine.query(BILLS, window).to_dicts()}
+    invoices: dict[tuple[date, str, str], list[Part]] = {}
     for share in found.shares:
-        invoices.setdefault((share.period, share.issuer), []).append(share)
-    rows = [row for invoice, shares in invoices.items() for row in _invoice(shares, bills.get(invoice, {}))]
+        worth = [category for category, usd in share.by_category.items() if usd] or [*share.by_category][:1]
+        for category in worth:
+            usd = share.by_category[category]
+            invoices.setdefault((share.period, share.issuer, category), []).append(Part(share, usd))
+    rows = [row for invoice, parts in invoices.items() for row in _invoice(parts, invoice[2], bills.get(invoice, {}))]
     return pl.DataFrame(rows, SCHEMA, orient="row")
 
 
@@ -93,53 +107,59 @@ def write(frame: pl.DataFrame, path: Path) -> None:
     os.replace(part, path)
 
 
-def _invoice(shares: list[Share], bill: Mapping[str, Any]) -> list[dict[str, Any]]:
-    costs = {name: _costs(shares, bill, key) for name, key in MEASURES.items()}
+def _invoice(parts: list[Part], category: str, bill: Mapping[str, Any]) -> list[dict[str, Any]]:
+    costs = {name: _costs(parts, bill, key) for name, key in MEASURES.items()}
     said = "; ".join(f"{name} {kind.words}" for name, kind in costs.items() if kind.words)
-    start, end = _midnight(shares[0].period), _next_month(shares[0].period)
+    share = parts[0].share
+    start, end = _midnight(share.period), _next_month(share.period)
     # An issuer without a name is one whose bills name neither issuer nor provider.
-    issuer = shares[0].issuer or "Unknown"
+    issuer = share.issuer or "Unknown"
+    # FOCUS has no effective cost on a purchase; one that has it pays for what was used in its own month.
+    if category == "Purchase" and any(costs["EffectiveCost"].parts.values()):
+        category = "Usage"
+    what = "Share" if category == "Usage" else f"Share of {category.lower()}"
+    # A share is priced as one unit; tax has no quantity.
+    quantity, unit = (None, None) if category == "Tax" else (Decimal(1), "Units")
     return [
         {
-            "BilledCost": share.usd_cost,
+            "BilledCost": part.usd,
             # Shares are not told apart by account: of several, the issuer's name stands for all that it bills.
             "BillingAccountId": _the_only(bill, "account") or issuer,
             "BillingCurrency": "USD",
             "BillingPeriodStart": start,
             "BillingPeriodEnd": end,
-            # A party's share of tax and credits is in its cost and cannot be told from it, so the whole is usage.
-            "ChargeCategory": "Usage",
-            "ChargeDescription": f"Share of {issuer}, {start:%Y-%m}" + (f". {said}" if said else ""),
+            "ChargeCategory": category,
+            "ChargeDescription": f"{what} of {issuer}, {start:%Y-%m}" + (f". {said}" if said else ""),
             "ChargePeriodStart": start,
             "ChargePeriodEnd": end,
-            **{name: kind.shares[number] for name, kind in costs.items()},
+            **{name: kind.parts[number] for name, kind in costs.items()},
             # Who invoices also provides, as far as the showback knows; a provider of another name would have to be billed 0.
             "InvoiceIssuerName": issuer,
             "ProviderName": issuer,
             "PublisherName": issuer,
-            # Usage needs a quantity: a share is priced as one.
-            "PricingQuantity": Decimal(1),
-            "PricingUnit": "Units",
+            "PricingQuantity": quantity,
+            "PricingUnit": unit,
             "ServiceCategory": "AI and Machine Learning",
             "ServiceName": _the_only(bill, "service") or SERVICES,
-            "Tags": json.dumps({name: share.party[name] for name in PARTY if share.party[name] is not None}, ensure_ascii=False),
+            "Tags": json.dumps({name: part.share.party[name] for name in PARTY if part.share.party[name] is not None}, ensure_ascii=False),
+            "x_SpanledgerShowback": issuer,
         }
-        for number, share in enumerate(shares)
+        for number, part in enumerate(parts)
     ]
 
 
-def _costs(shares: list[Share], bill: Mapping[str, Any], key: str) -> Costs:
-    """A kind of cost for each share: the billed cost where both agree for the invoice, else the invoice's own in proportion.
+def _costs(parts: list[Part], bill: Mapping[str, Any], key: str) -> Costs:
+    """A kind of cost for each part: the billed cost where the bill has both alike, else the bill's own in proportion.
 
     The rules allow no null here, so a cost that the bill does not tell is the billed one, and the words say so.
     """
-    billed = {number: share.usd_cost for number, share in enumerate(shares)}
+    billed = {number: part.usd for number, part in enumerate(parts)}
     whole = sum(billed.values(), Decimal(0))
     if not bill or bill[f"{key}_n"] != bill["n"]:
         return Costs(billed, "is not on every line of the bill: the billed cost")
-    total = Decimal(bill[key]).quantize(CENT, ROUND_HALF_EVEN)
-    if total == whole:
+    if bill[key] == bill["billed"]:
         return Costs(billed, "")
+    total = Decimal(bill[key]).quantize(CENT, ROUND_HALF_EVEN)
     if not whole:
         return Costs(billed, f"is {total} for the invoice and has no billed cost to follow: the billed cost")
     exact = {number: total * cost / whole for number, cost in billed.items()}

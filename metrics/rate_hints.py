@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from statistics import median
 
-from metrics.reconcile import ZERO, Reconciliation
+from metrics.bridge import ZERO, Reconciliation
 
 CHANGED = Decimal("0.005")  # a rate this far from the book's is another rate
 SAME = Decimal("0.005")  # rates this close to each other are one rate
@@ -54,7 +54,7 @@ def rate_hints(found: Reconciliation) -> list[RateHint]:
     for bucket in found.buckets:
         for line in bucket.lines:
             predicted = line.billed_usd - line.terms()["unexplained"] - line.terms()["rounding"]
-            if line.kind == "token" and line.is_charged and line.billed_tokens and predicted > 0:
+            if line.kind == "token" and line.is_charged and (line.billed_tokens or line.is_split) and predicted > 0:
                 days = series[bucket.key.provider, bucket.key.model, line.token_class or ""]
                 billed, expected = days.get(bucket.key.day, (ZERO, ZERO))
                 days[bucket.key.day] = billed + line.billed_usd, expected + predicted

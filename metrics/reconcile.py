@@ -6,22 +6,20 @@ from something known independently of the bill's own rate, so a wrong bill canno
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from metrics.bridge import EFFECTS, STEP, ZERO, Basis, Bucket, Key, Line, Reconciliation
 from metrics.engines import Engine
 from metrics.exports import Exports, exports
 from metrics.filters import Scope
 
-TERMS = ("priced_traces", "price_effects", "untraced_usage", "non_token", "tax_credit", "rounding", "unexplained")
-EFFECTS = ("contract", "service_tier", "context_tier", "cache_write_1h")
 DIMENSIONS = ("provider", "model")  # what a bill and the traces can both be filtered by
-ZERO = Decimal(0)
-STEP = Decimal("0.000000000001")  # the ledger keeps money to 12 decimals
-DUST_USD = Decimal("0.000005")  # of a line: what rounding to 12 decimals and a bill's own decimals leave over
+# What is billed for tokens, by themselves or in units that name no model.
+OF_TOKENS = ("token", "consumption")
+Lines = dict[tuple[str, str | None, str | None], Line]
 
 TRACED = """
 select t.day as day, t.provider as provider, t.project as project, t.model as model, t.service_tier as service_tier,
@@ -42,131 +40,6 @@ from billed_lines($start, $end) b group by 1, 2, 3, 4, 5, 6, 7, 8
 """
 
 
-@dataclass(frozen=True, order=True)
-class Key:
-    """What names a bucket; None where the provider does not tell it."""
-
-    provider: str
-    day: date
-    project: str
-    model: str
-    service_tier: str
-
-
-@dataclass
-class Line:
-    """One token class of a bucket, or what is billed there that is no tokens (`kind`)."""
-
-    kind: str
-    token_class: str | None
-    unit_class: str | None = None
-    traced_tokens: int = 0
-    first_tokens: int = 0  # of these within ten minutes after and before midnight
-    last_tokens: int = 0
-    cache_hidden_tokens: int = 0
-    priced_usd: Decimal = ZERO
-    effects: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(EFFECTS, ZERO))
-    predicted_usd: Decimal = ZERO
-    has_unpriced: bool = False
-    charged_tokens: int | None = None
-    reported_tokens: int | None = None
-    is_charged: bool = False
-    billed_usd: Decimal = ZERO
-    book_usd_per_million: Decimal | None = None
-    uplift: Decimal = Decimal(1)  # what this model's traced calls cost over the book price of any region
-
-    @property
-    def billed_tokens(self) -> int | None:
-        """What the provider counted: its usage report before the quantities of its bill; None where neither tells."""
-        return self.reported_tokens if self.reported_tokens is not None else self.charged_tokens
-
-    def untraced_usd(self) -> Decimal:
-        """(billed − traced tokens) × predicted price: that of the traced ones, else the price book's where they run."""
-        if self.billed_tokens is None:
-            return ZERO
-        difference = self.billed_tokens - self.traced_tokens
-        if self.traced_tokens and not self.has_unpriced:
-            return (self.predicted_usd * difference / self.traced_tokens).quantize(STEP)
-        return (difference * (self.book_usd_per_million or ZERO) * self.uplift / 1_000_000).quantize(STEP)
-
-    def terms(self) -> dict[str, Decimal]:
-        """What the billed amount of this line consists of; the terms add up to it exactly."""
-        found = dict.fromkeys(TERMS, ZERO)
-        if self.kind in ("non_token", "tax_credit", "rounding"):
-            found[self.kind] = self.billed_usd
-            return found
-        if self.kind == "token":
-            found |= {
-                "priced_traces": self.priced_usd,
-                "price_effects": sum(self.effects.values(), ZERO),
-                "untraced_usage": self.untraced_usd(),
-            }
-        rest = self.billed_usd - sum(found.values(), ZERO)
-        found["rounding" if abs(rest) < DUST_USD else "unexplained"] = rest
-        return found
-
-
-@dataclass
-class Bucket:
-    """A bucket with its lines, and whether a bill can be expected for its day."""
-
-    key: Key
-    lines: list[Line]
-    is_open: bool = False
-    is_exported: bool = True
-    neighbours: dict[str, int] = field(default_factory=dict)  # tokens of the days before and after, near this day's midnights
-
-    def terms(self) -> dict[str, Decimal]:
-        return _sum(line.terms() for line in self.lines)
-
-    def tokens(self, name: str) -> int:
-        """The traced or billed tokens of all classes; unknown ones count nothing."""
-        return sum(getattr(line, name) or 0 for line in self.lines if line.kind == "token")
-
-    @property
-    def billed_usd(self) -> Decimal:
-        return sum((line.billed_usd for line in self.lines), ZERO)
-
-
-@dataclass(frozen=True)
-class Reconciliation:
-    """All buckets of a scope; every total is a sum over them."""
-
-    buckets: Sequence[Bucket]
-
-    def bridge(self, provider: str | None = None) -> dict[str, Decimal]:
-        """Every term in USD, of one provider or of all; together they are what was billed."""
-        return _sum(bucket.terms() for bucket in self.buckets if provider in (None, bucket.key.provider))
-
-    def effects(self, provider: str | None = None) -> dict[str, Decimal]:
-        """The price effects by their cause in USD."""
-        chosen = [line.effects for bucket in self.buckets if provider in (None, bucket.key.provider) for line in bucket.lines]
-        return {name: sum((effects[name] for effects in chosen), ZERO) for name in EFFECTS}
-
-    @property
-    def providers(self) -> list[str]:
-        return sorted({bucket.key.provider for bucket in self.buckets})
-
-    @property
-    def billed_usd(self) -> Decimal:
-        return sum((bucket.billed_usd for bucket in self.buckets), ZERO)
-
-    @property
-    def explained_share(self) -> Decimal | None:
-        """1 − |unexplained| ÷ billed, over closed days."""
-        closed = [bucket for bucket in self.buckets if not bucket.is_open]
-        billed = sum((bucket.billed_usd for bucket in closed), ZERO)
-        unexplained = sum((bucket.terms()["unexplained"] for bucket in closed), ZERO)
-        return 1 - abs(unexplained) / billed if billed else None
-
-    @property
-    def traced_share(self) -> float | None:
-        """Traced ÷ billed tokens, over closed days and the classes whose billed tokens are known."""
-        known = [line for bucket in self.buckets if not bucket.is_open for line in bucket.lines if line.billed_tokens is not None]
-        billed = sum(line.billed_tokens or 0 for line in known)
-        return sum(line.traced_tokens for line in known) / billed if billed else None
-
-
 def reconcile(engine: Engine, scope: Scope) -> Reconciliation:
     """Every bucket of the period, filtered by provider and model only: bills know no other dimension of calls."""
     start, end = scope.period.start, scope.period.end
@@ -174,14 +47,16 @@ def reconcile(engine: Engine, scope: Scope) -> Reconciliation:
     traced = engine.query(TRACED, {"start": start - margin, "end": end + margin}).to_dicts()
     billed = engine.query(BILLED, {"start": start, "end": end}).to_dicts()
     by_project = _with_projects(traced) & _with_projects(billed)
-    by_month = {row["provider"] for row in billed if row["is_long"]}
+    by_month = {row["provider"] for row in billed if row["is_long"] and row["kind"] in OF_TOKENS}
 
     def key(row: Mapping[str, Any]) -> Key:
         day = row["day"].replace(day=1) if row["provider"] in by_month else row["day"]
-        project = row["project"] if row["provider"] in by_project else None
-        return Key(row["provider"] or "", day, project or "", row["model"] or "", row["service_tier"])
+        return Key(row["provider"] or "", day, project(row), row["model"] or "", row["service_tier"])
 
-    lines: dict[Key, dict[tuple[str, str | None, str | None], Line]] = defaultdict(dict)
+    def project(row: Mapping[str, Any]) -> str:
+        return (row["project"] if row["provider"] in by_project else None) or ""
+
+    lines: dict[Key, Lines] = defaultdict(dict)
     around: dict[Key, dict[str, tuple[int, int]]] = defaultdict(dict)
     for row in traced:
         first, last = (row[name] or 0 for name in ("first_tokens", "last_tokens"))
@@ -192,24 +67,29 @@ def reconcile(engine: Engine, scope: Scope) -> Reconciliation:
     for row in billed:
         unit = None if row["kind"] == "token" else row["unit_class"]
         _add_billed(_line(lines[key(row)], row["kind"], row["token_class"], unit), row)
+    _split_consumption(lines)
     _set_uplift(lines)
     provisional = {key(row) for row in billed if row["is_provisional"]}
+    provisioned = {
+        (row["provider"], None if row["is_long"] else key(row).day, project(row)) for row in billed if row["unit_class"] == "provisioned"
+    }
     sent = exports(engine)
     chosen = scope.dimensions
-    return Reconciliation(
-        [
-            _bucket(found, list(lines[found].values()), around, sent, found in provisional)
-            for found in sorted(lines)
-            if chosen.get("provider", found.provider) == found.provider and chosen.get("model", found.model) == found.model
-        ]
-    )
+    buckets = []
+    for found in sorted(name for name in lines if lines[name]):
+        if chosen.get("provider", found.provider) == found.provider and chosen.get("model", found.model) == found.model:
+            bucket = _bucket(found, list(lines[found].values()), around, sent, found.provider in by_month)
+            bucket.is_open = bucket.is_open or found in provisional
+            bucket.basis = _basis(bucket, provisioned)
+            buckets.append(bucket)
+    return Reconciliation(buckets)
 
 
 def _with_projects(rows: Iterable[Mapping[str, Any]]) -> set[str]:
     return {row["provider"] for row in rows if row["project"] is not None}
 
 
-def _line(lines: dict[tuple[str, str | None, str | None], Line], kind: str, token_class: str | None, unit_class: str | None) -> Line:
+def _line(lines: Lines, kind: str, token_class: str | None, unit_class: str | None) -> Line:
     return lines.setdefault((kind, token_class, unit_class), Line(kind, token_class, unit_class))
 
 
@@ -237,6 +117,28 @@ def _add_billed(line: Line, row: Mapping[str, Any]) -> None:
     line.book_usd_per_million = row["book_usd_per_million"] or line.book_usd_per_million
 
 
+def _split_consumption(lines: Mapping[Key, Lines]) -> None:
+    """Share out what is billed in units that name no model, by the list price of the provider's traced tokens of the day
+    that the bill does not name; where there are none it stays a line of its own."""
+    unnamed: dict[tuple[str, date], list[tuple[str, Line]]] = defaultdict(list)
+    for key, found in lines.items():
+        unnamed[key.provider, key.day] += [(key.project, line) for line in found.values() if line.priced_usd > 0 and not line.is_charged]
+    for key, found in lines.items():
+        users = [line for project, line in unnamed[key.provider, key.day] if key.project in ("", project)]
+        for name in [name for name, line in found.items() if line.kind == "consumption" and users]:
+            usd = _in_proportion(found.pop(name).billed_usd, [line.priced_usd for line in users])
+            for line, share in zip(users, usd, strict=True):
+                line.billed_usd += share
+                line.is_charged = line.is_split = True
+
+
+def _in_proportion(amount: Decimal, weights: Sequence[Decimal]) -> list[Decimal]:
+    """An amount by positive weights, exactly: the last share is what the others leave."""
+    whole = sum(weights, ZERO)
+    shares = [(amount * weight / whole).quantize(STEP) for weight in weights[:-1]]
+    return [*shares, amount - sum(shares, ZERO)]
+
+
 def _set_uplift(lines: Mapping[Key, Mapping[Any, Line]]) -> None:
     """Bills do not tell the region that a price depends on; the traced calls of the same model and class do."""
     predicted: dict[tuple[str, str, str, str | None], list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
@@ -252,9 +154,7 @@ def _set_uplift(lines: Mapping[Key, Mapping[Any, Line]]) -> None:
             line.uplift = predicted[name][0] / predicted[name][1]
 
 
-def _bucket(
-    key: Key, lines: list[Line], around: Mapping[Key, Mapping[str, tuple[int, int]]], sent: Exports, is_provisional: bool
-) -> Bucket:
+def _bucket(key: Key, lines: list[Line], around: Mapping[Key, Mapping[str, tuple[int, int]]], sent: Exports, is_month: bool) -> Bucket:
     is_exported = sent.covers(key.provider, key.day)
     if is_exported and not any(line.is_charged and line.billed_tokens is None for line in lines):
         for line in lines:  # the day was exported, so what it does not name was not billed
@@ -265,12 +165,17 @@ def _bucket(
         beside = Key(key.provider, key.day + timedelta(days=days), key.project, key.model, key.service_tier)
         for token_class, edges in around.get(beside, {}).items():
             neighbours[token_class] += edges[edge]
-    return Bucket(key, lines, is_provisional or sent.is_open(key.provider, key.day), is_exported, dict(neighbours))
+    bucket = Bucket(key, lines, False, is_exported, dict(neighbours), is_month)
+    bucket.is_open = sent.is_open(key.provider, bucket.end - timedelta(days=1))
+    return bucket
 
 
-def _sum(terms: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
-    total = dict.fromkeys(TERMS, ZERO)
-    for found in terms:
-        for name, amount in found.items():
-            total[name] += amount
-    return total
+def _basis(bucket: Bucket, provisioned: Collection[tuple[str, date | None, str]]) -> Basis:
+    """How the bill tells the tokens of a bucket; provisioned hours are billed by day or by month, by project or for all."""
+    key = bucket.key
+    if any(line.is_split for line in bucket.lines):
+        return "list_price"
+    is_billed = any(line.kind == "token" and (line.is_charged or line.billed_tokens) for line in bucket.lines)
+    if not is_billed and any((key.provider, day, project) in provisioned for day in (key.day, None) for project in (key.project, "")):
+        return "provisioned"
+    return "tokens"

@@ -1,25 +1,27 @@
 """A reconciliation as plain data: the document of the command line, and the rows that pages and downloads show."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
+from metrics.bridge import EFFECTS, TERMS, ZERO, Bucket, Reconciliation
 from metrics.engines import Engine
 from metrics.filters import Scope
 from metrics.rate_hints import rate_hints
-from metrics.reconcile import EFFECTS, TERMS, ZERO, Bucket, Reconciliation
 from metrics.reconcile_states import STATES, state
 
 BUCKET_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     **dict.fromkeys(("provider",), pl.String),
-    "day": pl.Date,
-    **dict.fromkeys(("project", "model", "service_tier", "state"), pl.String),
+    **dict.fromkeys(("day", "end"), pl.Date),
+    **dict.fromkeys(("project", "model", "service_tier", "state", "basis"), pl.String),
     **dict.fromkeys(("traced_tokens", "billed_tokens"), pl.Int64),
     **dict.fromkeys(("billed_usd", *TERMS), pl.Decimal(38, 12)),
 }
+# What the days of a series have in common.
+SERIES = ("provider", "project", "model", "service_tier", "state", "basis")
 
 
 def document(found: Reconciliation, scope: Scope) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def document(found: Reconciliation, scope: Scope) -> dict[str, Any]:
         "period": {"start": scope.period.start, "end": scope.period.end},
         "scope": dict(scope.dimensions),
         "billed_usd": found.billed_usd,
+        "split_usd": found.split_usd,
         "explained_share": found.explained_share,
         "traced_share": found.traced_share,
         "bridge": found.bridge(),
@@ -60,6 +63,15 @@ def bucket_rows(found: Reconciliation) -> pl.DataFrame:
     return pl.DataFrame(rows, BUCKET_SCHEMA)
 
 
+def by_series(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `bucket_rows` of all days with one state, one for each series (SERIES), with its number of days; the largest
+    differences first."""
+    money = ("billed_usd", *TERMS)
+    tokens = (pl.when(pl.col(name).is_not_null().all()).then(pl.col(name).sum()).alias(name) for name in ("traced_tokens", "billed_tokens"))
+    found = rows.group_by(SERIES, maintain_order=True).agg(pl.len().alias("days"), *tokens, *(pl.col(name).sum() for name in money))
+    return found.sort(pl.col("unexplained").abs() + pl.col("untraced_usage").abs(), descending=True, maintain_order=True)
+
+
 def _row(bucket: Bucket) -> dict[str, Any]:
     key = bucket.key
     tokens: Mapping[str, int | None] = {
@@ -72,8 +84,10 @@ def _row(bucket: Bucket) -> dict[str, Any]:
     return {
         "provider": key.provider,
         "day": key.day,
+        "end": bucket.end,
         **names,
         "state": state(bucket),
+        "basis": bucket.basis,
         **tokens,
         "billed_usd": bucket.billed_usd,
         **bucket.terms(),
@@ -94,30 +108,37 @@ def _line(line: Any) -> dict[str, Any]:
     }
 
 
-CALLS = """
+TIER = "case when c.service_tier in ('batch', 'flex', 'priority') then c.service_tier else 'standard' end"
+CALLS = f"""
 select c.started_at as started_at, c.service as service, c.input_tokens as input_tokens, c.output_tokens as output_tokens,
        cast(c.cost_usd as double) as cost_usd, c.cost_status as cost_status, c.trace_id as trace_id
 from calls c where c.provider = $provider and c.started_at >= $start and c.started_at < $end and c.model = $model
-  and (cast($project as varchar) is null or c.project = $project) order by c.started_at
+  and {TIER} = $tier and (cast($project as varchar) is null or c.project = $project) order by c.started_at
 """
-CHARGES = """
+# Units without a model stand behind every bucket that they pay for.
+CHARGES = f"""
 select c.charge_description as charge_description, c.token_class as token_class, cast(c.usd_billed_cost as double) as usd_billed_cost,
        c.project as project, c.source as source
 from ai_charges c where c.provider = $provider and c.charge_period_start >= $start and c.charge_period_start < $end
-  and coalesce(c.model, '') = coalesce($model, '') and (cast($project as varchar) is null or c.project = $project)
+  and (coalesce(c.model, '') = coalesce($model, '') and {TIER} = $tier or c.model is null and c.unit_class = $unit_class)
+  and (cast($project as varchar) is null or coalesce(c.project, $project) = $project)
 order by c.usd_billed_cost desc
 """
+UNITS = {"list_price": "consumption", "provisioned": "provisioned"}
 
 
 def rows_of(engine: Engine, bucket: Mapping[str, Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The calls and the billing lines behind one row of `bucket_rows`."""
-    day = bucket["day"]
-    start = datetime(day.year, day.month, day.day)
     params = {
         "provider": bucket["provider"],
-        "start": start,
-        "end": start + timedelta(days=1),
+        "start": _midnight(bucket["day"]),
+        "end": _midnight(bucket["end"]),
         "model": bucket["model"],
+        "tier": bucket["service_tier"],
         "project": bucket["project"],
     }
-    return engine.query(CALLS, params), engine.query(CHARGES, params)
+    return engine.query(CALLS, params), engine.query(CHARGES, {**params, "unit_class": UNITS.get(bucket["basis"])})
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day)

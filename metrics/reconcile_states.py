@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 
-from metrics.reconcile import ZERO, Bucket, Line
+from metrics.bridge import ZERO, Bucket, Line
 
 SCALES = (1_000, 1_000_000)
 MATCHED, TOLERATED = 0.005, 0.02
@@ -14,7 +14,7 @@ CACHE_CLASSES = ("cache_read", "cache_write_5m", "cache_write_1h")
 
 def state(bucket: Bucket) -> str | None:
     """The first of the eleven states that holds; None where nothing of the bucket is tokens, such as a day's tax."""
-    if not any(line.kind in ("token", "unmapped") for line in bucket.lines):
+    if not any(line.kind in ("token", "consumption", "unmapped") for line in bucket.lines):
         return None
     return next(name for name, holds in STATES if holds(bucket))
 

@@ -13,10 +13,14 @@ from metrics.filters import Period
 CENT = Decimal("0.01")
 PARTY = ("system", "team", "feature", "tenant", "prompt_version", "cost_center")
 
-ALLOCATED = """
+# What is no other category of FOCUS is usage.
+CATEGORY = "case when {0} in ('Purchase', 'Tax', 'Credit', 'Adjustment') then {0} else 'Usage' end"
+ALLOCATED = f"""
 select a.period as period, coalesce(a.invoice_issuer_name, a.provider) as issuer, a.system as system, a.team as team, a.feature as feature,
-       a.tenant as tenant, a.prompt_version as prompt_version, a.cost_center as cost_center, sum(a.usd_cost) as usd_cost
-from allocations a where a.period >= $start and a.period < $end group by 1, 2, 3, 4, 5, 6, 7, 8 order by 1, 2, 3, 4, 5, 6, 7, 8
+       a.tenant as tenant, a.prompt_version as prompt_version, a.cost_center as cost_center,
+       {CATEGORY.format("a.charge_category")} as charge_category, sum(a.usd_cost) as usd_cost
+from allocations a where a.period >= $start and a.period < $end
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9 order by 1, 2, 3, 4, 5, 6, 7, 8, 9
 """
 
 Name = TypeVar("Name")
@@ -24,12 +28,13 @@ Name = TypeVar("Name")
 
 @dataclass(frozen=True)
 class Share:
-    """What a party bears of one issuer's invoice of one month, in whole cents."""
+    """What a party bears of one issuer's invoice of one month, in whole cents, and of which charge categories it is."""
 
     period: date
     issuer: str
     party: Mapping[str, str | None]
     usd_cost: Decimal
+    by_category: Mapping[str, Decimal]
 
 
 @dataclass(frozen=True)
@@ -57,15 +62,17 @@ class Showback:
 def showback(engine: Engine, period: Period) -> Showback:
     """The allocations of whole months, in cents: rounded once, on the full set of (period, issuer, party)."""
     rows = engine.query(ALLOCATED, {"start": period.start.date(), "end": period.end.date()}).to_dicts()
-    invoices: dict[tuple[date, str], dict[tuple[str | None, ...], Decimal]] = defaultdict(dict)
+    invoices: dict[tuple[date, str], dict[tuple[str | None, ...], dict[str, Decimal]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
-        invoices[row["period"], row["issuer"]][tuple(row[name] for name in PARTY)] = row["usd_cost"]
+        invoices[row["period"], row["issuer"]][tuple(row[name] for name in PARTY)][row["charge_category"]] = row["usd_cost"]
     shares, rounding = [], {}
     for (month, issuer), parties in invoices.items():
-        exact = sum(parties.values(), Decimal(0))
+        whole = {party: sum(categories.values(), Decimal(0)) for party, categories in parties.items()}
+        exact = sum(whole.values(), Decimal(0))
         rounded = exact.quantize(CENT, ROUND_HALF_EVEN)
         rounding[month, issuer] = exact - rounded
-        shares += [Share(month, issuer, dict(zip(PARTY, party, strict=True)), usd) for party, usd in to_cents(rounded, parties).items()]
+        for party, usd in to_cents(rounded, whole).items():
+            shares.append(Share(month, issuer, dict(zip(PARTY, party, strict=True)), usd, to_cents(usd, parties[party])))
     return Showback(shares, rounding)
 
 

@@ -18,6 +18,11 @@ select cast(u.hour as date) as day, cast(sum(u.requests) as bigint) as requests,
 from usage_hour u where {where} group by 1 order by 1
 """
 
+TRACED = """
+select u.provider as provider, sum(u.cost_usd) as cost_usd from usage_hour u where {where} and u.provider is not null group by 1 order by 1
+"""
+BILLED = "select distinct c.provider as provider from ai_charges c where {where}"
+
 CHARGES = """
 select c.charge_period_start as day, c.provider as provider, c.model as model, c.token_class as token_class,
        c.charge_category as charge_category, c.system as system, c.usd_effective_cost as usd_effective_cost,
@@ -40,14 +45,15 @@ from calls c where {where} order by c.cost_usd desc
 
 def unit_cost(engine: Engine, scope: Scope) -> Measurement:
     """1,000 × effective cost of closed days over requests of all environments. A system or team bears the cost that was
-    allocated to it; where no bill tells a part of the company, its calls are priced from the book, and the note says so."""
+    allocated to it. Where no bill tells the cost, calls are priced from the book; the note says which it is, and what the
+    traced providers without a bill leave out."""
     closed = spend.closed_until(engine, scope)
     if closed is None:
         return _estimated(engine, scope)
     if scope.dimensions:
         allocated = spend.allocated(engine, scope) if closed == scope.period.end else None
         return _estimated(engine, scope) if allocated is None else _allocated(engine, scope, float(allocated))
-    window = scope.with_period(Period(scope.period.start, closed))
+    window = told(engine, scope)
     bills, traces = spend.effective_by_day(engine, window), _traces(engine, window)
     cost, unattributed, priced = (float(column.sum()) for column in (bills["cost_usd"], bills["unattributed_usd"], traces["cost_usd"]))
     requests = int(traces["requests"].sum())
@@ -55,7 +61,10 @@ def unit_cost(engine: Engine, scope: Scope) -> Measurement:
     evidence = Evidence(CHARGES.format(where=where), params)
     if not requests:
         return Measurement(None, cost, 0, 0, state="NOT_APPLICABLE", note=f"${cost:,.2f} billed without requests: idle", evidence=evidence)
-    notes = []
+    notes = ["billed"]
+    traced, silent = _without_a_bill(engine, window)
+    if silent:
+        notes.append(f"no bill of {', '.join(silent)}: ${sum(silent.values()):,.2f} at the price book is left out")
     if cost:
         notes.append(f"{unattributed / cost:.1%} unattributed")
     if cost and priced:
@@ -70,10 +79,26 @@ def unit_cost(engine: Engine, scope: Scope) -> Measurement:
         float(cost),
         requests,
         requests,
+        coverage=1 - sum(silent.values()) / traced if silent else None,
         note=" · ".join(notes),
         evidence=evidence,
         samples={"cost": [float(cost_of.get(day, 0)) for day in days], "requests": [requests_of.get(day, 0) for day in days]},
     )
+
+
+def told(engine: Engine, scope: Scope) -> Scope:
+    """The part of a scope whose cost `unit_cost` tells: of the whole company only the closed days of its bills."""
+    closed = None if scope.dimensions else spend.closed_until(engine, scope)
+    return scope if closed is None else scope.with_period(Period(scope.period.start, closed))
+
+
+def _without_a_bill(engine: Engine, window: Scope) -> tuple[float, dict[str, float]]:
+    """What all calls cost at the price book, and those of each provider that no charge of the window names."""
+    where, params = window.where("hour", only=(), prefix="u.")
+    traced = {provider: float(usd) for provider, usd in engine.query(TRACED.format(where=where), params).rows() if usd}
+    where, params = window.where("charge_period_start", only=(), prefix="c.")
+    billed = set(engine.query(BILLED.format(where=where), params)["provider"])
+    return sum(traced.values()), {provider: usd for provider, usd in traced.items() if provider not in billed}
 
 
 def _allocated(engine: Engine, scope: Scope, cost: float) -> Measurement:

@@ -11,7 +11,7 @@ from app.session import CachedEngine
 from metrics import filters
 from metrics.filters import Scope
 from metrics.showback import showback
-from metrics.unit_economics import unit_costs
+from metrics.unit_economics import tenants, unit_costs
 
 UNATTRIBUTED = "Unattributed"
 
@@ -23,6 +23,7 @@ def cards(engine: CachedEngine, scope: Scope) -> None:
         _showback(engine, scope)
     with right:
         _unit_costs(engine, scope)
+        _tenants(engine, scope)
 
 
 def _showback(engine: CachedEngine, scope: Scope) -> None:
@@ -68,6 +69,7 @@ def _unit_costs(engine: CachedEngine, scope: Scope) -> None:
         ],
         schema={"unit": pl.String, "usd": pl.Float64, "units": pl.Int64, "trust": pl.List(pl.String)},
     )
+    said = dict.fromkeys(part for row in found for part in row.note.split(" · "))
     outcome = next(row for row in found if row.unit == "successful outcome")
     words = f"A successful outcome costs {quantities.money(outcome.usd)}" if outcome.usd is not None else "Cost per unit of work"
     table(
@@ -80,5 +82,27 @@ def _unit_costs(engine: CachedEngine, scope: Scope) -> None:
             "units": st.column_config.NumberColumn("Units", format="localized", width=80),
             "trust": st.column_config.MultiselectColumn("", options=["○ Few"], color=["gray"], width=70),
         },
-        note=f"{found[0].note}. Failed and abandoned work costs, and is no outcome.",
+        note=f"{' · '.join(said)}. Failed and abandoned work costs, and is no outcome.",
+    )
+
+
+def _tenants(engine: CachedEngine, scope: Scope) -> None:
+    found = tenants(engine, scope)
+    if not found:
+        return
+    rows = pl.DataFrame(found).with_columns(pl.col("cost_usd").cast(pl.Float64))
+    table(
+        f"{found[0]['tenant']} costs the most of {len(found)} tenants"
+        if len(found) > 1
+        else f"{found[0]['tenant']} is the one tenant named",
+        rows,
+        "tenants",
+        {
+            "tenant": st.column_config.TextColumn("Tenant", width=150),
+            "cost_usd": st.column_config.NumberColumn("Cost, $", format="%,.2f", width=84),
+            "requests": st.column_config.NumberColumn("Requests", format="localized", width=80),
+            "usd_per_1k": st.column_config.NumberColumn("Per 1k req., $", format="%,.2f", width=96),
+        },
+        most=6,
+        note="Billed cost, allocated." if found[0]["basis"] == "billed" else "Estimated from traces and the price book.",
     )

@@ -15,6 +15,12 @@ from ingest.probe import Probe
 TIMES = {"starting_at": "time!", "ending_at": "time!"}
 DEFAULT_WORKSPACE = "Default"
 
+CHECKS = {"ending_at < starting_at": "the bucket ends before it starts"}
+COST_CHECKS = {**CHECKS, "amount is not null and currency is null": "an amount without a currency"}
+USED_TOKENS = ("uncached_input_tokens", "cache_read_input_tokens", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens",
+               "output_tokens")  # fmt: skip
+USAGE_CHECKS = {**CHECKS, f"least({', '.join(USED_TOKENS)}) < 0": "negative usage"}
+
 CHARGES = """
 with lines as ({lines})
 select billed_cost, billed_cost as effective_cost, list_cost, billing_currency, date_trunc('month', starts) as billing_period_start,
@@ -94,6 +100,7 @@ COLLECTORS = [
                  "token_type": "text?", "model": "text?", "service_tier": "text?", "workspace_id": "text?"},
         recognise=page_with({"amount", "currency"}, "cost"),
         flatten=results,
+        checks=COST_CHECKS,
         sql=CHARGES.format(lines=REPORTED_COSTS), meters="anthropic_meters.csv", total="billed_cost",
         slice=("billing_account_id",), period=(CHARGED["start"], CHARGED["end"]),
         covers=BUCKETS.format(**CHARGED), unfinished=UNFINISHED.format(**CHARGED), replaces=("anthropic_cost_csv",),
@@ -107,6 +114,7 @@ COLLECTORS = [
                  "model": "text?", "service_tier": "text?", "workspace_id": "text?", "api_key_id": "text?"},
         recognise=page_with({"uncached_input_tokens", "output_tokens"}, "usage"),
         flatten=results,
+        checks=USAGE_CHECKS,
         sql=REPORTED_USAGE, meters="anthropic_meters.csv",
         slice=("billing_account_id",), period=(USED["start"], USED["end"]),
         covers=BUCKETS.format(**USED), unfinished=UNFINISHED.format(**USED), replaces=("anthropic_usage_csv",),
@@ -127,6 +135,10 @@ COLLECTORS = [
         columns={"usage_date_utc": "date!", "model_version": "text!", "api_key": "text", "workspace": "text", "usage_type": "text",
                  "usage_input_tokens_no_cache": "count!", "usage_input_tokens_cache_write_5m": "count",
                  "usage_input_tokens_cache_write_1h": "count", "usage_input_tokens_cache_read": "count", "usage_output_tokens": "count!"},
+        checks={
+            "least(usage_input_tokens_no_cache, usage_input_tokens_cache_write_5m, usage_input_tokens_cache_write_1h, "
+            "usage_input_tokens_cache_read, usage_output_tokens) < 0": "negative usage",
+        },
         sql=CONSOLE_USAGE,
         slice=("billing_account_id",), period=(USED["start"], USED["end"]), replaces=("anthropic_usage_report",),
     ),

@@ -104,7 +104,7 @@ ACTUAL = Collector(
     columns=COLUMNS, aliases=ALIASES, checks=CHECKS,
     sql=cloud.charges(LINES), meters=cloud.METERS, total="billed_cost",
     slice=("billing_account_id", "sub_account_id"), period=("charge_period_start", "charge_period_end"), covers=COVERS,
-    chunked=True, refuse=REFUSE,
+    chunked=True, refuse=REFUSE, replaces=("focus",),
 )  # fmt: skip
 
 COLLECTORS = [
@@ -116,6 +116,6 @@ COLLECTORS = [
         columns=COLUMNS, aliases=ALIASES, checks=CHECKS, recognise=is_amortized,
         sql=cloud.charges(LINES), meters=cloud.METERS, total="billed_cost",
         slice=("billing_account_id", "sub_account_id"), period=("charge_period_start", "charge_period_end"), covers=COVERS_ACCOUNT,
-        chunked=True, replaces=("azure_actual",),
+        chunked=True, replaces=("azure_actual", "focus"),
     ),
 ]  # fmt: skip

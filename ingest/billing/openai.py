@@ -73,6 +73,14 @@ USAGE_COLUMNS = {
     "input_cache_write_tokens": "count?", "output_tokens": "count?",
 }
 
+CHECKS = {"end_time < start_time": "the bucket ends before it starts"}
+COST_CHECKS = {**CHECKS, "amount_value is not null and amount_currency is null": "an amount without a currency"}
+USAGE_CHECKS = {
+    **CHECKS,
+    "least(num_model_requests, input_tokens, input_uncached_tokens, input_cached_tokens, input_cache_write_tokens, output_tokens) < 0":
+        "negative usage",
+}  # fmt: skip
+
 BUCKETS = """
 select organization_id as billing_account_id, start_time as {start}, end_time as {end}
 from source"""
@@ -109,7 +117,7 @@ def _usage_pages(kind: str, requests: str) -> Collector:
         columns={**TIMES, **pages.PAGE, **USAGE_COLUMNS, "object": "text?"},
         recognise=page_of(kind, "usage" if is_chat else kind),
         flatten=results,
-        sql=USAGE.format(requests=requests, present="object is not null"),
+        checks=USAGE_CHECKS, sql=USAGE.format(requests=requests, present="object is not null"),
         slice=("billing_account_id",), period=(USED["start"], USED["end"]),
         covers=BUCKETS.format(**USED), unfinished=UNFINISHED.format(**USED),
         replaces=("openai_usage_csv",) if is_chat else (),
@@ -123,7 +131,7 @@ COLLECTORS = [
         target="charges",
         columns={**TIMES, "amount_value": "money", "amount_currency": "text", "line_item": "text", "project_id": "text",
                  "organization_id": "text", "api_key_id": "text?", "quantity": "money?", "quantity_unit": "text?"},
-        sql=COSTS, meters="openai_meters.csv", total="billed_cost",
+        checks=COST_CHECKS, sql=COSTS, meters="openai_meters.csv", total="billed_cost",
         slice=("billing_account_id",), period=(CHARGED["start"], CHARGED["end"]), covers=COSTS_COVER, replaces=("openai_costs",),
     ),
     Collector(
@@ -134,7 +142,7 @@ COLLECTORS = [
                  "api_key_id": "text?", "quantity": "money?", "quantity_unit": "text?"},
         recognise=page_of("costs", "cost"),
         flatten=results,
-        sql=COSTS, meters="openai_meters.csv", total="billed_cost",
+        checks=COST_CHECKS, sql=COSTS, meters="openai_meters.csv", total="billed_cost",
         slice=("billing_account_id",), period=(CHARGED["start"], CHARGED["end"]),
         covers=BUCKETS.format(**CHARGED), unfinished=UNFINISHED.format(**CHARGED), replaces=("openai_cost_csv",),
     ),
@@ -145,6 +153,7 @@ COLLECTORS = [
         target="billed_usage",
         columns={**TIMES, **USAGE_COLUMNS, "organization_id": "text?"},
         recognise=_usage_csv,
+        checks=USAGE_CHECKS,
         sql=USAGE.format(requests="num_model_requests", present="coalesce(num_model_requests, input_tokens, output_tokens) is not null"),
         slice=("billing_account_id",), period=(USED["start"], USED["end"]), covers=BUCKETS.format(**USED), replaces=("openai_usage",),
     ),

@@ -12,9 +12,10 @@ from streamlit.testing.v1 import AppTest
 import app.views
 from app import quantities, session
 from ingest.store import Store
-from metrics import filters, scorecard, spend
+from metrics import filters, reconcile_report, scorecard, spend
 from metrics.filters import Period, Scope
 from metrics.kpi import kpis
+from metrics.reconcile import reconcile
 
 PAGES = sorted(path.stem for path in Path(app.views.__path__[0]).glob("*.py") if "\ndef page() -> None:" in path.read_text("utf-8"))
 SEPTEMBER = Scope(Period.parse("2026-09"))
@@ -187,3 +188,14 @@ def test_what_only_a_bill_knows_can_be_chosen_too(served: Store) -> None:
     assert "Unattributed" in page.selectbox(key="system").options
     for name in ("provider", "model"):
         assert set(lines[name].drop_nulls()) <= set(page.selectbox(key=name).options), name
+
+
+def test_the_worst_buckets_of_the_page_are_those_of_the_reconciliation(served: Store) -> None:
+    rows = reconcile_report.bucket_rows(reconcile(served, SEPTEMBER)).filter(pl.col("state").is_not_null())
+    series = reconcile_report.by_series(rows)
+    assert series["days"].sum() == rows.height
+    assert series["billed_usd"].sum() == rows["billed_usd"].sum()
+    page = show("reconciliation")
+    shown = next(frame.value for frame in page.dataframe if "seller" in frame.value.columns)
+    assert shown["unexplained"].iloc[0] == pytest.approx(float(series["unexplained"][0]))
+    assert (shown["billed_usd"].iloc[0], shown["days"].iloc[0]) == (pytest.approx(float(series["billed_usd"][0])), series["days"][0])

@@ -9,6 +9,7 @@ import pytest
 
 from ingest.load import Loader, find_files
 from ingest.store import Store
+from metrics.exports import exports
 from tests.ingest.bills import BILLS, MONTHS, billed, by_month, load_page, load_text, reported_tokens, true_by_month, true_tokens
 
 TOKENS = """select sum(uncached_input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
@@ -102,8 +103,22 @@ def test_the_api_and_the_console_tell_the_same_costs_once(loader: Loader, store:
 
 def test_claude_code_analytics_are_estimates_and_no_bill(loader: Loader, store: Store, fixtures: Path) -> None:
     [outcome] = loader.load(find_files([fixtures / "billing/anthropic/claude_code_usage.json"]))
-    assert outcome.status == "failed"
+    assert (outcome.collector, outcome.rows, outcome.rejected) == ("anthropic_claude_code", 2, 0)
+    assert (outcome.total, outcome.currency) == (Decimal("0.91"), "USD")
     assert billed(store) == 0
+    assert store.query("select count(*) from reported_usage").item() == 0, "the usage report tells the same calls"
+    keys = store.query("select api_key_id from billed_usage order by 1 nulls last")["api_key_id"].to_list()
+    assert keys == ["ci-bot", None], "the address of a person is not kept"
+    assert exports(store).days == {}
+
+
+def test_a_day_of_claude_code_loaded_again_replaces_itself(loader: Loader, store: Store, tmp_path: Path, fixtures: Path) -> None:
+    report = json.loads((fixtures / "billing/anthropic/claude_code_usage.json").read_text())
+    load_page(loader, tmp_path / "first.json", report)
+    report["data"][0]["model_breakdown"] = []
+    report["data"][1]["model_breakdown"][0]["tokens"]["input"] = 7
+    load_page(loader, tmp_path / "second.json", report)
+    assert store.query("select uncached_input_tokens from billed_usage")["uncached_input_tokens"].to_list() == [7]
 
 
 def test_a_report_sent_again_replaces_its_days_and_no_others(loader: Loader, store: Store, tmp_path: Path) -> None:
@@ -154,3 +169,11 @@ def test_a_wrong_amount_is_rejected_and_a_missing_column_is_named(loader: Loader
     assert (outcome.status, outcome.rows, [r.reason for r in outcome.rejects]) == ("partial", 1, ["usage_date_utc is not a date"])
     outcome = load_text(loader, tmp_path / "console.csv", CONSOLE.replace("cost_usd", "cost"), collector="anthropic_cost_csv")
     assert (outcome.status, "column cost_usd is missing" in outcome.message) == ("failed", True)
+
+
+def test_negative_tokens_are_rejected_and_the_rest_is_loaded(loader: Loader, store: Store, tmp_path: Path, fixtures: Path) -> None:
+    report = json.loads((fixtures / "billing/anthropic/usage_report_messages_page_1.json").read_text())
+    bucket = next(bucket for bucket in report["data"] if bucket["results"])
+    bucket["results"][0]["output_tokens"] = -5
+    outcome = load_page(loader, tmp_path / "usage_report.json", report)
+    assert (outcome.status, [reject.reason for reject in outcome.rejects]) == ("partial", ["negative usage"])

@@ -28,8 +28,15 @@ ROW = {
 }  # fmt: skip
 PURCHASE = {"ChargeType": "Purchase", "PricingModel": "Reservation", "MeterName": "PTU", "Cost": "100", "SubscriptionId": "sub-buyer"}
 COMMITTED = {"PricingModel": "Reservation", "MeterName": "Provisioned Managed Global Unit", "UnitOfMeasure": "1 Hour", "Quantity": "1"}
-PAY_AS_YOU_GO = {"Date": "UsageDateTime", "Cost": "PreTaxCost", "BillingCurrency": "Currency", "SubscriptionId": "SubscriptionGuid",
-                 "Quantity": "UsageQuantity", "ResourceId": "InstanceId", "MeterSubCategory": "MeterSubcategory"}
+PAY_AS_YOU_GO = {
+    "Date": "UsageDateTime",
+    "Cost": "PreTaxCost",
+    "BillingCurrency": "Currency",
+    "SubscriptionId": "SubscriptionGuid",
+    "Quantity": "UsageQuantity",
+    "ResourceId": "InstanceId",
+    "MeterSubCategory": "MeterSubcategory",
+}
 ENTERPRISE = {"Cost": "CostInBillingCurrency", "BillingCurrency": "BillingCurrencyCode", "Product": "ProductName"}
 
 
@@ -72,20 +79,31 @@ def test_the_foundry_sample_keeps_its_total_and_tells_tokens_from_units(loader: 
     [outcome] = loader.load(find_files([fixtures / "billing/azure/foundry_actual_cost.csv"]))
     assert (outcome.collector, outcome.rows, outcome.rejected, outcome.total) == ("azure_actual", 9, 0, Decimal("396.025"))
     assert billed(store, "unit_class = 'provisioned'") == 360
-    assert store.query("select charge_description from charges where unit_class = 'other'").item() == "Claude Consumption Units"
-    assert billed(store, "unit_class = 'other'") == 7
+    units = store.query("select provider, charge_description from charges where unit_class = 'consumption'").row(0)
+    assert units == ("azure.ai.inference", "Claude Consumption Units")
+    assert (billed(store, "unit_class = 'consumption'"), billed(store, "unit_class = 'other'")) == (7, 0)
     tokens = store.query("""select model, token_class, sum(consumed_quantity) from charges
                             where consumed_unit = 'Tokens' group by 1, 2""").rows()
     assert {tuple(key): n for *key, n in tokens} == {
-        ("gpt-4.1", "uncached_input"): 5_000_000, ("gpt-4.1", "cache_read"): 6_000_000, ("gpt-4.1", "output"): 900_000,
-        ("gpt-5.1", "uncached_input"): 3_500_000, ("gpt-5.1", "cache_read"): 2_000_000, ("gpt-5.1", "output"): 400_000}
+        ("gpt-4.1", "uncached_input"): 5_000_000,
+        ("gpt-4.1", "cache_read"): 6_000_000,
+        ("gpt-4.1", "output"): 900_000,
+        ("gpt-5.1", "uncached_input"): 3_500_000,
+        ("gpt-5.1", "cache_read"): 2_000_000,
+        ("gpt-5.1", "output"): 400_000,
+    }
 
 
-@pytest.mark.parametrize(("name", "kind", "rows", "total"), [
-    ("EA_ActualCost_Small", "azure_actual", 11, "8.545007786741936"),
-    ("EA_AmortizedCost_Small", "azure_amortized", 28, "16.296932136636645")])
-def test_the_vendor_samples_keep_their_totals(loader: Loader, store: Store, fixtures: Path, name: str, kind: str, rows: int,
-                                             total: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "rows", "total"),
+    [
+        ("EA_ActualCost_Small", "azure_actual", 11, "8.545007786741936"),
+        ("EA_AmortizedCost_Small", "azure_amortized", 28, "16.296932136636645"),
+    ],
+)
+def test_the_vendor_samples_keep_their_totals(
+    loader: Loader, store: Store, fixtures: Path, name: str, kind: str, rows: int, total: str
+) -> None:
     path = fixtures / f"billing/azure/{name}.csv"
     [outcome] = loader.load(find_files([path]))
     assert (outcome.collector, outcome.rows, outcome.rejected, outcome.currency) == (kind, rows, 0, "USD")
@@ -108,18 +126,32 @@ def test_the_vendor_samples_of_one_month_do_not_add_up_in_any_order(loader: Load
     assert round(billed(store), 6) == Decimal("16.296932")
 
 
-@pytest.mark.parametrize(("name", "status", "rows", "total"), [
-    ("EnterpriseCamel", "loaded", 1, "0.012"), ("German", "loaded", 1, "0.075"), ("PayAsYouGo", "loaded", 1, "0.075"),
-    ("YA", "loaded", 1, "0.075"), ("BOM", "partial", 0, None)])
-def test_the_header_variants_of_other_readers_are_read(loader: Loader, store: Store, fixtures: Path, name: str, status: str, rows: int,
-                                                      total: str | None) -> None:
+@pytest.mark.parametrize(
+    ("name", "status", "rows", "total"),
+    [
+        ("EnterpriseCamel", "loaded", 1, "0.012"),
+        ("German", "loaded", 1, "0.075"),
+        ("PayAsYouGo", "loaded", 1, "0.075"),
+        ("YA", "loaded", 1, "0.075"),
+        ("BOM", "partial", 0, None),
+    ],
+)
+def test_the_header_variants_of_other_readers_are_read(
+    loader: Loader, store: Store, fixtures: Path, name: str, status: str, rows: int, total: str | None
+) -> None:
     [outcome] = loader.load(find_files([fixtures / f"billing/azure/opencost_{name}.csv"]))
     assert (outcome.status, outcome.rows, outcome.total) == (status, rows, total and Decimal(total))
 
 
-@pytest.mark.parametrize(("name", "said"), [
-    ("Enterprise", "billed in CAD without a rate to USD"), ("MissingBrackets", "BillingCurrency is missing"),
-    ("Template", "BillingCurrency is missing"), ("VirtualMachine", "BillingCurrency is missing")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Enterprise", "billed in CAD without a rate to USD"),
+        ("MissingBrackets", "BillingCurrency is missing"),
+        ("Template", "BillingCurrency is missing"),
+        ("VirtualMachine", "BillingCurrency is missing"),
+    ],
+)
 def test_a_file_without_dollars_or_a_currency_is_not_loaded(loader: Loader, store: Store, fixtures: Path, name: str, said: str) -> None:
     [outcome] = loader.load(find_files([fixtures / f"billing/azure/opencost_{name}.csv"]))
     assert (outcome.status, said in outcome.message, lines_of(store)) == ("failed", True, [])
@@ -129,8 +161,20 @@ def test_every_foundry_meter_tells_its_scope_and_its_tokens_per_unit(store: Stor
     expected = list(csv.DictReader((fixtures / "billing/azure/foundry_meters.csv").open()))
     units = {"1000": "1K", "1000000": "1M", "": "1 Hour"}
     path = tmp_path / "cost.csv"
-    path.write_text(csv_of(ROW, *({"MeterName": row["meter_name"], "Product": row["meter_name"], "Quantity": "2",
-                                   "UnitOfMeasure": units[row["unit_multiplier"]]} for row in expected)))
+    path.write_text(
+        csv_of(
+            ROW,
+            *(
+                {
+                    "MeterName": row["meter_name"],
+                    "Product": row["meter_name"],
+                    "Quantity": "2",
+                    "UnitOfMeasure": units[row["unit_multiplier"]],
+                }
+                for row in expected
+            ),
+        )
+    )
     collector = collectors()["azure_actual"]
     with store.cursor() as cursor:
         assert stage(cursor, probe(path), collector) == []
@@ -154,16 +198,26 @@ def test_without_a_unit_of_measure_the_meter_says_how_many_tokens_it_counts(load
 
 
 def test_an_unknown_meter_is_other_and_an_unknown_unit_has_no_tokens(loader: Loader, store: Store, tmp_path: Path) -> None:
-    load_text(loader, tmp_path / "cost.csv", csv_of(ROW, {"MeterName": "gpt 99 turbo Inp glbl Tokens"}, {"UnitOfMeasure": "1 Crate"},
-                                                    {"MeterCategory": "Storage", "MeterName": "Hot LRS", "ServiceFamily": "Storage"}))
+    load_text(
+        loader,
+        tmp_path / "cost.csv",
+        csv_of(
+            ROW,
+            {"MeterName": "gpt 99 turbo Inp glbl Tokens"},
+            {"UnitOfMeasure": "1 Crate"},
+            {"MeterCategory": "Storage", "MeterName": "Hot LRS", "ServiceFamily": "Storage"},
+        ),
+    )
     known, unknown, storage = sorted(lines_of(store), key=lambda row: (row["provider"], row["unit_class"] or ""))
     assert (unknown["unit_class"], unknown["token_class"], unknown["model"]) == ("other", None, None)
     assert (known["token_class"], known["consumed_quantity"], known["consumed_unit"]) == ("uncached_input", None, None)
     assert (storage["provider"], storage["unit_class"], storage["service_category"]) == ("microsoft", None, "Storage")
 
 
-@pytest.mark.parametrize(("kind", "category", "unit_class"), [
-    ("Purchase", "Purchase", "fee"), ("Refund", "Adjustment", "credit"), ("Tax", "Tax", "tax"), ("Moonlight", "Adjustment", "other")])
+@pytest.mark.parametrize(
+    ("kind", "category", "unit_class"),
+    [("Purchase", "Purchase", "fee"), ("Refund", "Adjustment", "credit"), ("Tax", "Tax", "tax"), ("Moonlight", "Adjustment", "other")],
+)
 def test_what_is_no_usage_has_no_tokens(loader: Loader, store: Store, tmp_path: Path, kind: str, category: str, unit_class: str) -> None:
     load_text(loader, tmp_path / "cost.csv", csv_of(ROW, {"ChargeType": kind}))
     [row] = lines_of(store)
@@ -202,18 +256,31 @@ def test_another_currency_needs_its_dollars(loader: Loader, store: Store, tmp_pa
     outcome = load_text(loader, tmp_path / "cost.csv", csv_of(ROW, {"BillingCurrency": "EUR"}))
     assert (outcome.status, "EUR" in outcome.message) == ("failed", True)
     load_text(loader, tmp_path / "cost.csv", csv_of(ROW, {"BillingCurrency": "eur", "CostInUsd": "9.2"}))
-    load_text(loader, tmp_path / "other.csv", csv_of(ROW, {"BillingCurrency": "CHF", "PricingCurrency": "USD", "SubscriptionId": "b",
-                                                           "CostInPricingCurrency": "9.5"}))
+    load_text(
+        loader,
+        tmp_path / "other.csv",
+        csv_of(ROW, {"BillingCurrency": "CHF", "PricingCurrency": "USD", "SubscriptionId": "b", "CostInPricingCurrency": "9.5"}),
+    )
     assert [(row["billing_currency"], row["billed_cost"], row["usd_billed_cost"]) for row in lines_of(store)] == [
-        ("CHF", 8, Decimal("9.5")), ("EUR", 8, Decimal("9.2"))]
+        ("CHF", 8, Decimal("9.5")),
+        ("EUR", 8, Decimal("9.2")),
+    ]
 
 
 def test_broken_rows_are_rejected_with_their_reason_and_a_missing_column_is_named(loader: Loader, store: Store, tmp_path: Path) -> None:
-    outcome = load_text(loader, tmp_path / "cost.csv", csv_of(
-        ROW, {"Cost": "much"}, {"Date": "31/31/2026"}, {"Quantity": "-4000"}, {"Date": "11/02/2026"}, {"Cost": "-1", "Quantity": "-5"}))
+    outcome = load_text(
+        loader,
+        tmp_path / "cost.csv",
+        csv_of(
+            ROW, {"Cost": "much"}, {"Date": "31/31/2026"}, {"Quantity": "-4000"}, {"Date": "11/02/2026"}, {"Cost": "-1", "Quantity": "-5"}
+        ),
+    )
     assert [(r.position, r.reason) for r in outcome.rejects] == [
-        (2, "Cost is not an amount"), (3, "Date is not a date"), (4, "a negative quantity with a positive cost"),
-        (5, "used after its billing period")]
+        (2, "Cost is not an amount"),
+        (3, "Date is not a date"),
+        (4, "a negative quantity with a positive cost"),
+        (5, "used after its billing period"),
+    ]
     assert (outcome.status, billed(store)) == ("partial", -1)
     outcome = load_text(loader, tmp_path / "less.csv", csv_of(ROW, {}, without=["Cost"]))
     assert (outcome.status, "for Azure cost export, actual cost Cost is missing" in outcome.message) == ("failed", True)

@@ -14,8 +14,16 @@ from ingest.store import Store
 from tests.ingest.bills import billed, load_text
 from tests.ingest.tables import assert_truncated_parquet_leaves_nothing, csv_of, lines_of
 
-PRICE = {"price_start_time": "2026-01-01T00:00:00Z", "price_end_time": "", "account_id": "acc1", "sku_name": "SERVERLESS", "cloud": "AWS",
-         "currency_code": "USD", "usage_unit": "DBU", "pricing": '{"default":"0.09","effective_list":{"default":"0.08"}}'}
+PRICE = {
+    "price_start_time": "2026-01-01T00:00:00Z",
+    "price_end_time": "",
+    "account_id": "acc1",
+    "sku_name": "SERVERLESS",
+    "cloud": "AWS",
+    "currency_code": "USD",
+    "usage_unit": "DBU",
+    "pricing": '{"default":"0.09","effective_list":{"default":"0.08"}}',
+}
 ROW = {
     "record_id": "r1", "account_id": "acc1", "workspace_id": "1001", "sku_name": "SERVERLESS", "cloud": "AWS",
     "usage_start_time": "2026-10-01T10:00:00Z", "usage_end_time": "2026-10-01T11:00:00Z", "usage_date": "2026-10-01",
@@ -33,7 +41,8 @@ def priced(loader: Loader, tmp_path: Path) -> Loader:
 
 
 def test_the_sample_keeps_its_totals_with_prices_of_their_hour_and_corrections_added_up(
-        loader: Loader, store: Store, fixtures: Path) -> None:
+    loader: Loader, store: Store, fixtures: Path
+) -> None:
     files = [fixtures / f"billing/databricks/billing_{name}.csv" for name in ("usage", "list_prices")]
     prices, usage = loader.load(find_files(files))
     assert (prices.collector, prices.rows, prices.rejected) == ("databricks_list_prices", 2, 0)
@@ -45,17 +54,27 @@ def test_the_sample_keeps_its_totals_with_prices_of_their_hour_and_corrections_a
 def test_a_line_is_what_it_says(priced: Loader, store: Store, tmp_path: Path) -> None:
     load_text(priced, tmp_path / "usage.csv", csv_of(ROW, {}))
     [row] = lines_of(store)
-    assert (row["provider"], row["model"], row["unit_class"]) == ("databricks", None, "other"), "a DBU names no model and no tokens"
+    assert (row["provider"], row["model"], row["unit_class"]) == ("databricks", None, "consumption"), "a DBU names no model"
     assert (row["billed_cost"], row["list_cost"], row["consumed_unit"]) == (Decimal("0.8"), Decimal("0.8"), "DBU")
     assert (row["resource_id"], row["project"], row["api_key_id"], json.loads(row["tags"])) == (
-        "chat", "1001", "svc@example.com", {"team": "search"})
+        "chat",
+        "1001",
+        "svc@example.com",
+        {"team": "search"},
+    )
 
 
-@pytest.mark.parametrize(("said", "unit_class", "category"), [
-    ({"usage_type": "GPU_TIME"}, "gpu", "AI and Machine Learning"), ({"usage_type": "MOONLIGHT"}, "other", "AI and Machine Learning"),
-    ({"billing_origin_product": "JOBS", "usage_type": "COMPUTE_TIME"}, None, None)])
-def test_what_is_used_decides_the_class(priced: Loader, store: Store, tmp_path: Path, said: dict[str, str], unit_class: str | None,
-                                       category: str | None) -> None:
+@pytest.mark.parametrize(
+    ("said", "unit_class", "category"),
+    [
+        ({"usage_type": "GPU_TIME"}, "gpu", "AI and Machine Learning"),
+        ({"usage_type": "MOONLIGHT"}, "other", "AI and Machine Learning"),
+        ({"billing_origin_product": "JOBS", "usage_type": "COMPUTE_TIME"}, None, None),
+    ],
+)
+def test_what_is_used_decides_the_class(
+    priced: Loader, store: Store, tmp_path: Path, said: dict[str, str], unit_class: str | None, category: str | None
+) -> None:
     load_text(priced, tmp_path / "usage.csv", csv_of(ROW, said))
     assert [(row["unit_class"], row["service_category"]) for row in lines_of(store)] == [(unit_class, category)]
 
@@ -96,7 +115,9 @@ def test_a_later_export_replaces_its_days(priced: Loader, store: Store, tmp_path
 def test_broken_rows_are_rejected_with_their_reason_and_a_missing_column_is_named(priced: Loader, store: Store, tmp_path: Path) -> None:
     outcome = load_text(priced, tmp_path / "usage.csv", csv_of(ROW, {}, {"usage_quantity": "much"}, {"usage_quantity": "-10"}))
     assert [(r.position, r.reason) for r in outcome.rejects] == [
-        (3, "usage_quantity is not an amount"), (4, "negative usage that retracts nothing")]
+        (3, "usage_quantity is not an amount"),
+        (4, "negative usage that retracts nothing"),
+    ]
     outcome = load_text(priced, tmp_path / "prices.csv", csv_of(PRICE, {"currency_code": "EUR"}, {"pricing": "{}"}))
     assert [r.reason for r in outcome.rejects] == ["a price that is not in USD", "no price in pricing"]
     outcome = load_text(priced, tmp_path / "less.csv", csv_of(ROW, {}, without=["usage_quantity"]))
@@ -105,9 +126,15 @@ def test_broken_rows_are_rejected_with_their_reason_and_a_missing_column_is_name
 
 
 def test_parquet_with_maps_and_structs_says_the_same_and_a_truncated_one_leaves_nothing(
-        priced: Loader, store: Store, tmp_path: Path) -> None:
-    row = {**ROW, "usage_quantity": Decimal("10"), "custom_tags": [("team", "search")], "usage_metadata": {"endpoint_name": "chat"},
-           "identity_metadata": {"run_as": "svc@example.com"}}
+    priced: Loader, store: Store, tmp_path: Path
+) -> None:
+    row = {
+        **ROW,
+        "usage_quantity": Decimal("10"),
+        "custom_tags": [("team", "search")],
+        "usage_metadata": {"endpoint_name": "chat"},
+        "identity_metadata": {"run_as": "svc@example.com"},
+    }
     types = {"custom_tags": pa.map_(pa.string(), pa.string())}
     schema = pa.schema([(name, types.get(name) or pa.array([value]).type) for name, value in row.items()])
     path = tmp_path / "usage.parquet"

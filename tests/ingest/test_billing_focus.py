@@ -13,6 +13,9 @@ import pytest
 
 from ingest.load import Loader, find_files
 from ingest.store import Store
+from metrics import focus_out
+from metrics.filters import Period
+from metrics.showback import showback
 from tests.ingest.bills import BILLS, MONTHS, TOKEN_CLASSES, billed, by_month, load_text, true_by_month
 
 ROW = {
@@ -245,7 +248,8 @@ def test_parquet_says_the_same_as_csv(loader: Loader, store: Store, tmp_path: Pa
 
 
 def test_files_of_one_load_add_up_and_a_later_export_replaces_its_period(loader: Loader, store: Store, tmp_path: Path) -> None:
-    september = {"BillingPeriodStart": "2026-09-01T00:00:00Z", "BillingPeriodEnd": "2026-10-01T00:00:00Z"}
+    september = {"BillingPeriodStart": "2026-09-01T00:00:00Z", "BillingPeriodEnd": "2026-10-01T00:00:00Z",
+                 "ChargePeriodStart": "2026-09-02T00:00:00Z", "ChargePeriodEnd": "2026-09-02T01:00:00Z"}
     load_text(loader, tmp_path / "september.csv", focus(september | {"BilledCost": "100"}))
     for number, cost in enumerate(("1", "2", "4")):
         (tmp_path / f"october-{number}.csv").write_text(focus({"BilledCost": cost}))
@@ -286,3 +290,96 @@ def test_a_broken_row_is_rejected_and_the_same_file_again_changes_nothing(loader
                                                    "BillingAccountId is empty"]
     assert load_text(loader, tmp_path / "again.csv", text).status == "already loaded"
     assert billed(store) == Decimal("3.5")
+
+
+MICROSOFT = {
+    **AZURE,
+    "InvoiceIssuerName": "Microsoft",
+    "x_SkuMeterName": "gpt 4.1 Inp glbl Tokens",
+    "BillingAccountId": "/providers/Microsoft.Billing/billingAccounts/9000001",
+}
+
+
+def subscription(name: str, cost: str, **columns: str) -> dict[str, str]:
+    return {**MICROSOFT, "SubAccountId": f"/subscriptions/{name}", "BilledCost": cost, "EffectiveCost": cost, **columns}
+
+
+COST_EXPORT = (
+    "BillingAccountId,BillingPeriodStartDate,BillingPeriodEndDate,SubscriptionId,Date,Product,MeterCategory,MeterName,Quantity,"
+    "Cost,BillingCurrency,UnitOfMeasure,ChargeType,PricingModel\n"
+)
+
+
+def cost_export(*costs: tuple[str, str, str]) -> str:
+    """An Azure cost export: the cost of a subscription on a day of October, each."""
+    line = "9000001,10/01/2026,10/31/2026,{0},10/{1}/2026,p,Foundry Models,gpt 4.1 Inp glbl Tokens,1000,{2},USD,1K,Usage,OnDemand\n"
+    return COST_EXPORT + "".join(line.format(*cost) for cost in costs)
+
+
+def test_azure_s_export_and_its_focus_file_counted_the_same_money_twice(loader: Loader, store: Store, tmp_path: Path) -> None:
+    native = cost_export(("a", "02", "8"), ("b", "02", "5"))
+    assert load_text(loader, tmp_path / "cost.csv", native).collector == "azure_actual"
+    outcome = load_text(loader, tmp_path / "focus.csv", focus(subscription("a", "8"), subscription("b", "5")))
+    assert (outcome.replaced, billed(store)) == ({"azure_actual": 2}, 13)
+    assert "in place of 2 rows of azure_actual for the same period" in outcome.line()
+    assert [row["sub_account_id"] for row in charges(store)] == ["b", "a"]
+    outcome = load_text(loader, tmp_path / "cost.csv", cost_export(("a", "02", "8.5"), ("b", "02", "5")))
+    assert (outcome.replaced, billed(store)) == ({"focus": 2}, Decimal("13.5"))
+
+
+def test_a_file_of_one_subscription_leaves_the_others_of_the_other_format(loader: Loader, store: Store, tmp_path: Path) -> None:
+    load_text(loader, tmp_path / "cost.csv", cost_export(("a", "02", "8"), ("b", "02", "5")))
+    load_text(loader, tmp_path / "focus.csv", focus(subscription("a", "7")))
+    assert billed(store) == 12
+    september = {"BillingPeriodStart": "2026-09-01", "BillingPeriodEnd": "2026-10-01", "ChargePeriodStart": "2026-09-02"}
+    load_text(loader, tmp_path / "september.csv", focus(subscription("a", "100", **september, ChargePeriodEnd="2026-09-03")))
+    assert billed(store) == 112
+    load_text(loader, tmp_path / "again.csv", cost_export(("b", "02", "6")))
+    assert billed(store) == 113
+    load_text(loader, tmp_path / "a.csv", cost_export(("a", "02", "9")))
+    assert billed(store) == 115, "September's and subscription b's stay"
+
+
+def test_the_profile_of_a_customer_agreement_is_known_by_its_account(loader: Loader, store: Store, tmp_path: Path) -> None:
+    load_text(loader, tmp_path / "cost.csv", cost_export(("a", "02", "8")))
+    profile = f"{MICROSOFT['BillingAccountId']}/billingProfiles/P"
+    account = {"BillingAccountId": profile, "x_BillingAccountId": "9000001"}
+    load_text(loader, tmp_path / "focus.csv", focus(subscription("a", "8", **account)))
+    assert billed(store) == 8
+
+
+def test_an_exported_showback_counted_its_own_money_again(loader: Loader, store: Store, tmp_path: Path) -> None:
+    load_text(loader, tmp_path / "bill.csv", focus({}))
+    path = tmp_path / "showback.parquet"
+    focus_out.write(focus_out.focus(store, showback(store, Period.parse("2026-10"))), path)
+    [outcome] = loader.load(find_files([path]))
+    assert (outcome.status, billed(store)) == ("failed", Decimal("1.5"))
+    assert "a showback that Spanledger exported" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"ChargePeriodStart": "2026-11-05", "ChargePeriodEnd": "2026-11-06"}, "used after its billing period"),
+        ({"ChargePeriodStart": "2026-10-05", "ChargePeriodEnd": "2026-10-03"}, "the charge ends before it starts"),
+        ({"BillingPeriodStart": "2026-11-01", "BillingPeriodEnd": "2026-11-01"}, "the billing period ends before it starts"),
+        ({"ConsumedQuantity": "-5"}, "a negative quantity with a positive cost"),
+    ],
+)
+def test_a_row_that_cannot_be_is_rejected_with_its_reason(
+    loader: Loader, store: Store, tmp_path: Path, row: dict[str, str], reason: str
+) -> None:
+    outcome = load_text(loader, tmp_path / "focus.csv", focus({}, row))
+    assert (outcome.status, outcome.rows, [reject.reason for reject in outcome.rejects]) == ("partial", 1, [reason])
+
+
+def test_a_correction_of_an_earlier_period_is_no_row_out_of_period(loader: Loader, store: Store, tmp_path: Path) -> None:
+    late = {"ChargePeriodStart": "2026-11-05", "ChargePeriodEnd": "2026-11-06", "ChargeClass": "Correction"}
+    reversal = {"ConsumedQuantity": "-5", "PricingQuantity": "-5", "BilledCost": "-1"}
+    assert load_text(loader, tmp_path / "focus.csv", focus(late, reversal)).rejected == 0
+
+
+def test_mixed_currencies_name_those_without_a_rate(loader: Loader, store: Store, tmp_path: Path) -> None:
+    rows = {"BillingCurrency": "EUR"}, {"BillingCurrency": "GBP", "x_BilledCostInUsd": "1.2"}, {}
+    outcome = load_text(loader, tmp_path / "focus.csv", focus(*rows))
+    assert (outcome.status, "billed in EUR without a rate to USD" in outcome.message, billed(store)) == ("failed", True, 0)

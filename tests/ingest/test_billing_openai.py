@@ -259,3 +259,18 @@ def test_batch_use_is_its_own_tier(loader: Loader, store: Store, tmp_path: Path,
     first[0]["batch"], first[1]["service_tier"] = True, "priority"
     load_page(loader, tmp_path / "usage.json", page)
     assert sorted(store.query("select service_tier from billed_usage")["service_tier"]) == ["batch", "priority", "standard"]
+
+
+def test_negative_tokens_a_turned_bucket_and_an_amount_of_no_currency_are_rejected(
+        loader: Loader, store: Store, tmp_path: Path, fixtures: Path) -> None:
+    page = json.loads((fixtures / "billing/openai/usage_completions_page_1.json").read_text())
+    first = next(bucket for bucket in page["data"] if bucket["results"])
+    first["results"][0]["input_tokens"] = -5
+    outcome = load_page(loader, tmp_path / "usage.json", page)
+    assert [reject.reason for reject in outcome.rejects] == ["negative usage"]
+    costs = costs_page((0, [("1", "gpt-4o, input"), ("2", "gpt-4o, output")]), (1, [("4", "gpt-4o, input")]))
+    costs["data"][0]["results"][1]["amount"]["currency"] = None
+    costs["data"][1]["end_time"] = costs["data"][1]["start_time"] - 1
+    outcome = load_page(loader, tmp_path / "costs.json", costs)
+    assert [reject.reason for reject in outcome.rejects] == ["an amount without a currency", "the bucket ends before it starts"]
+    assert billed(store) == 1

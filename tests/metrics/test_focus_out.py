@@ -134,7 +134,7 @@ def test_the_mandatory_columns_are_all_there_and_sorted_by_name(fixtures: Path) 
         for name, rule in published(fixtures).items()
         if re.fullmatch(r"CostAndUsage-D-\d+-M", name) and rule["Function"] == "Presence"
     }
-    assert set(SCHEMA) == {*mandatory, "Tags"}
+    assert set(SCHEMA) == {*mandatory, "Tags", "x_SpanledgerShowback"}
     assert list(SCHEMA) == sorted(SCHEMA)
 
 
@@ -145,6 +145,7 @@ GOOD = {
     "ChargePeriodStart": datetime(2026, 9, 1, tzinfo=UTC), "ContractedCost": Decimal("1.25"), "EffectiveCost": Decimal("1.25"),
     "InvoiceIssuerName": "Acme", "ListCost": Decimal("1.25"), "PricingQuantity": Decimal(1), "PricingUnit": "Units", "ProviderName": "Acme",
     "PublisherName": "Acme", "ServiceCategory": "AI and Machine Learning", "ServiceName": "API", "Tags": '{"team": "red"}',
+    "x_SpanledgerShowback": "Acme",
 }  # fmt: skip
 
 
@@ -262,6 +263,31 @@ def test_several_accounts_and_services_are_named_by_their_issuer(ledger: Ledger)
     assert (row["BillingAccountId"], row["ServiceName"]) == ("Acme", "AI services")
 
 
+def test_tax_and_credits_of_a_share_are_rows_of_their_own_category(ledger: Ledger) -> None:
+    share(ledger, "10.006", team="red")
+    share(ledger, "1.904", team="red", charge_category="Tax")
+    share(ledger, "-0.50", team="red", charge_category="Credit")
+    share(ledger, "-0.001", team="red", charge_category="Adjustment")
+    for usd, category in (("10.006", "Usage"), ("1.904", "Tax"), ("-0.50", "Credit"), ("-0.001", "Adjustment")):
+        bill(ledger, usd, charge_category=category)
+    found = {row["ChargeCategory"]: row for row in rows(ledger)}
+    assert {name: row["BilledCost"] for name, row in found.items()} == {
+        "Usage": Decimal("10.01"),
+        "Tax": Decimal("1.90"),
+        "Credit": Decimal("-0.50"),
+    }
+    assert (found["Tax"]["PricingQuantity"], found["Tax"]["ChargeDescription"][:22]) == (None, "Share of tax of Acme, ")
+    assert all(row["EffectiveCost"] == row["BilledCost"] for row in found.values())
+
+
+def test_a_purchase_has_an_effective_cost_only_as_usage_of_its_own_month(ledger: Ledger) -> None:
+    share(ledger, "9.00", charge_category="Purchase")
+    bill(ledger, "9.00", charge_category="Purchase", usd_effective_cost=Decimal(0))
+    assert [(row["ChargeCategory"], row["EffectiveCost"]) for row in rows(ledger)] == [("Purchase", 0)]
+    bill(ledger, "0", charge_category="Purchase", usd_effective_cost=Decimal(9))
+    assert [(row["ChargeCategory"], row["EffectiveCost"]) for row in rows(ledger)] == [("Usage", 9)]
+
+
 def test_without_shares_there_are_no_rows(ledger: Ledger) -> None:
     frame = focus(ledger, showback(ledger, SEPTEMBER))
     assert (frame.height, frame.schema) == (0, pl.Schema(SCHEMA))
@@ -269,7 +295,13 @@ def test_without_shares_there_are_no_rows(ledger: Ledger) -> None:
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 SHARES = st.lists(
-    st.tuples(TEXT, st.none() | TEXT, st.decimals(-100, 10_000, places=12), st.sampled_from(["Acme", "Apex, Inc."])),
+    st.tuples(
+        TEXT,
+        st.none() | TEXT,
+        st.decimals(-100, 10_000, places=12),
+        st.sampled_from(["Acme", "Apex, Inc."]),
+        st.sampled_from(["Usage", "Purchase", "Tax", "Credit", "Adjustment"]),
+    ),
     min_size=1,
     max_size=12,
 )
@@ -278,11 +310,11 @@ SHARES = st.lists(
 @settings(max_examples=15)
 @given(SHARES, st.sampled_from([".csv", ".parquet"]))
 def test_what_is_written_reads_back_as_the_same_money(
-    tmp_path_factory: pytest.TempPathFactory, shares: list[tuple[str, str | None, Decimal, str]], suffix: str
+    tmp_path_factory: pytest.TempPathFactory, shares: list[tuple[str, str | None, Decimal, str, str]], suffix: str
 ) -> None:
     ledger = Ledger()
-    for system, team, usd, issuer in shares:
-        share(ledger, str(usd), issuer, system=system, team=team)
+    for system, team, usd, issuer, category in shares:
+        share(ledger, str(usd), issuer, system=system, team=team, charge_category=category)
     found = showback(ledger, SEPTEMBER)
     frame = focus(ledger, found)
     ledger.close()
@@ -300,7 +332,7 @@ def test_what_is_written_reads_back_as_the_same_money(
     assert {issuer: usd for issuer, usd, _ in read} == told
     assert {issuer: usd for issuer, _, usd in read} == told
     tags = store.query("select tags from charges")["tags"].to_list()
-    assert sorted(json.loads(text).get("system", "") for text in tags) == sorted(s.party["system"] or "" for s in found.shares)
+    assert {json.loads(text).get("system", "") for text in tags} == {s.party["system"] or "" for s in found.shares}
     store.close()
 
 

@@ -4,14 +4,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.prices.book import ensure_book
+from metrics.bridge import Bucket, Key, Line, Reconciliation
 from metrics.rate_hints import rate_hints
-from metrics.reconcile import Bucket, Key, Line, Reconciliation, reconcile
-from metrics.reconcile_report import by_state, document
+from metrics.reconcile import reconcile
+from metrics.reconcile_report import bucket_rows, by_state, document, rows_of
 from metrics.reconcile_states import state
 from tests.metrics.ledger import Ledger, ledger, scope
 
@@ -25,11 +27,12 @@ NOON = datetime(2026, 9, 10, 12)
 LOADED = datetime(2026, 11, 1)
 
 
-def book(ledger: Ledger, folder: Path, contract: dict[str, str] | None = None) -> None:
-    """A price book of one provider: list prices, a batch tier, a long-context tier, and maybe a contract."""
+def book(ledger: Ledger, folder: Path, contract: dict[str, str] | None = None, long_context: bool = True) -> None:
+    """A price book of one provider: list prices, a batch tier, a long-context tier unless told not, and maybe a contract."""
     lines = [f"acme,m,any,standard,0,{name},{usd},list,," for name, usd in LIST.items()]
     lines += [f"acme,m,any,batch,0,{name},{Decimal(usd) / 2},list,," for name, usd in LIST.items()]
-    lines += [f"acme,m,any,standard,200000,{name},{Decimal(usd) * 2},list,," for name, usd in LIST.items()]
+    if long_context:
+        lines += [f"acme,m,any,standard,200000,{name},{Decimal(usd) * 2},list,," for name, usd in LIST.items()]
     lines += [f"acme,m,any,standard,0,{name},{usd},contract,," for name, usd in (contract or {}).items()]
     path = folder / "prices.csv"
     path.write_text(HEADER + "\n".join(lines) + "\n")
@@ -115,15 +118,12 @@ def bill(ledger: Ledger, tmp_path: Path) -> Ledger:
 
 
 def test_the_worked_example_closes_with_nothing_unexplained(bill: Ledger, tmp_path: Path) -> None:
-    book(bill, tmp_path, CONTRACT)
+    book(bill, tmp_path, CONTRACT, long_context=False)
     tokens(bill, "uncached_input", "27.00")
     tokens(bill, "output", "13.50")
     found = reconcile(bill, scope())
-    # A prompt of a million tokens is above the long-context tier of this book; its price is an effect of its own.
-    assert found.bridge()["priced_traces"] == Decimal(42)
-    effects = found.effects()
-    assert effects["contract"] + effects["context_tier"] == Decimal("-4.20")
-    assert {name: usd for name, usd in found.bridge().items() if name != "priced_traces"} == {
+    assert found.bridge() == {
+        "priced_traces": 42,
         "price_effects": Decimal("-4.20"),
         "untraced_usage": Decimal("2.70"),
         "non_token": 1,
@@ -131,26 +131,25 @@ def test_the_worked_example_closes_with_nothing_unexplained(bill: Ledger, tmp_pa
         "rounding": Decimal("0.01"),
         "unexplained": 0,
     }
+    assert found.effects() == {"contract": Decimal("-4.20"), "service_tier": 0, "context_tier": 0, "cache_write_1h": 0}
     assert found.billed_usd == Decimal("43.01")
     assert found.traced_share == 10 / 11
 
 
 def test_a_bill_above_what_anything_predicts_is_unexplained(bill: Ledger, tmp_path: Path) -> None:
-    book(bill, tmp_path, CONTRACT)
+    book(bill, tmp_path, CONTRACT, long_context=False)
     tokens(bill, "uncached_input", "27.24")
     tokens(bill, "output", "13.50")
-    assert reconcile(bill, scope()).bridge()["unexplained"] == Decimal("0.24")
+    found = reconcile(bill, scope())
+    assert (found.billed_usd, found.bridge()["unexplained"]) == (Decimal("43.25"), Decimal("0.24"))
 
 
 def test_without_the_contract_in_the_book_the_discount_is_unexplained_and_never_taken_from_the_bill(bill: Ledger, tmp_path: Path) -> None:
-    book(bill, tmp_path)
+    book(bill, tmp_path, long_context=False)
     tokens(bill, "uncached_input", "27.00")
     tokens(bill, "output", "13.50")
-    found = reconcile(bill, scope())
-    context = found.effects()["context_tier"]  # the million-token prompts, and what their rate adds to the untraced million
-    assert found.effects()["contract"] == 0
-    assert found.bridge()["untraced_usage"] == Decimal("3.00") + context / 9
-    assert found.bridge()["unexplained"] + context + context / 9 == Decimal("-4.50")
+    bridge = reconcile(bill, scope()).bridge()
+    assert (bridge["price_effects"], bridge["untraced_usage"], bridge["unexplained"]) == (0, 3, Decimal("-4.50"))
 
 
 def test_tier_context_and_one_hour_writes_are_effects_of_their_own(ledger: Ledger, tmp_path: Path) -> None:
@@ -194,6 +193,68 @@ def test_an_unknown_meter_is_unexplained_and_named(ledger: Ledger, tmp_path: Pat
     found = reconcile(ledger, scope())
     assert found.bridge()["unexplained"] == Decimal("4.20")
     assert by_state(found) == {"mapping_missing": {"buckets": 1, "billed_usd": Decimal("4.20"), "unexplained_usd": Decimal("4.20")}}
+
+
+def test_units_without_a_model_are_split_by_the_list_price_of_the_traced_calls_and_marked(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": LOADED})
+    call(ledger, input_tokens=100_000, output_tokens=20_000)
+    call(ledger, NOON + timedelta(hours=1), input_tokens=100_000, service_tier="batch")
+    charge(ledger, "0.60", unit_class="consumption", charge_description="units")
+    found = reconcile(ledger, scope())
+    assert [(bucket.key.service_tier, bucket.basis, bucket.billed_usd) for bucket in found.buckets] == [
+        ("batch", "list_price", Decimal("0.20")),
+        ("standard", "list_price", Decimal("0.40")),
+    ]
+    bridge = found.bridge()
+    assert (bridge["priced_traces"], bridge["price_effects"]) == (Decimal("0.9"), Decimal("-0.15"))
+    assert (bridge["untraced_usage"], bridge["unexplained"]) == (0, Decimal("-0.15"))
+    assert found.split_usd == Decimal("0.60")
+    row = bucket_rows(found).rows(named=True)[0]
+    calls, charges = rows_of(ledger, row)
+    assert (row["basis"], calls.height, charges["charge_description"].to_list()) == ("list_price", 1, ["units"])
+
+
+def test_units_of_a_day_without_traced_calls_are_billed_and_not_traced(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": LOADED})
+    charge(ledger, "0.60", unit_class="consumption")
+    found = reconcile(ledger, scope())
+    assert [state(bucket) for bucket in found.buckets] == ["billed_not_traced"]
+    assert found.bridge()["unexplained"] == found.billed_usd == Decimal("0.60")
+
+
+def test_calls_on_provisioned_hours_are_not_billed_by_tokens_and_say_so(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": LOADED})
+    call(ledger, input_tokens=100_000)
+    charge(ledger, "7.00", unit_class="provisioned", charge_description="hours")
+    found = reconcile(ledger, scope())
+    bridge = found.bridge()
+    assert (bridge["priced_traces"], bridge["untraced_usage"], bridge["non_token"]) == (Decimal("0.3"), Decimal("-0.3"), 7)
+    [row] = bucket_rows(found).filter(pl.col("state").is_not_null()).rows(named=True)
+    assert (row["state"], row["basis"]) == ("traced_not_billed", "provisioned")
+    assert rows_of(ledger, row)[1]["charge_description"].to_list() == ["hours"]
+
+
+def test_a_month_billed_in_one_line_is_open_until_its_end_and_leads_to_all_its_calls(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": datetime(2026, 9, 15)})
+    call(ledger, datetime(2026, 9, 3, 8), input_tokens=100_000)
+    call(ledger, datetime(2026, 9, 4, 8), input_tokens=100_000)
+    tokens(ledger, "uncached_input", "0.60", datetime(2026, 9, 1), charge_period_end=datetime(2026, 10, 1))
+    found = reconcile(ledger, scope())
+    assert [state(bucket) for bucket in found.buckets] == ["period_open"]
+    calls, charges = rows_of(ledger, bucket_rows(found).row(0, named=True))
+    assert (calls.height, charges.height) == (2, 1)
+
+
+def test_a_bucket_leads_to_the_calls_of_its_own_tier_only(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    call(ledger, input_tokens=100_000)
+    call(ledger, NOON + timedelta(hours=1), input_tokens=50_000, service_tier="batch")
+    for row in bucket_rows(reconcile(ledger, scope())).rows(named=True):
+        assert rows_of(ledger, row)[0]["input_tokens"].to_list() == [50_000 if row["service_tier"] == "batch" else 100_000]
 
 
 def test_a_month_billed_in_one_line_is_compared_as_a_month(ledger: Ledger, tmp_path: Path) -> None:
@@ -342,6 +403,17 @@ def test_a_rate_below_the_book_since_a_day_is_a_hint(ledger: Ledger, tmp_path: P
     [hint] = rate_hints(reconcile(ledger, scope()))
     assert hint.words == "billed uncached input of m is 10.0 % below the price book on all 8 days since 3 Sep 2026"
     assert (hint.ratio, hint.unexplained_usd) == (Decimal("0.9"), Decimal("-0.24"))
+
+
+def test_fewer_units_than_the_list_price_asks_for_are_a_hint_at_a_discount(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path, long_context=False)
+    ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": LOADED})
+    for day in range(1, 5):
+        at = datetime(2026, 9, day, 12)
+        call(ledger, at, input_tokens=100_000 * day, output_tokens=10_000)
+        charge(ledger, str(Decimal("0.9") * (Decimal("0.3") * day + Decimal("0.15"))), at, unit_class="consumption")
+    [hint] = rate_hints(reconcile(ledger, scope()))
+    assert (hint.models, hint.token_classes, hint.ratio) == (("m",), (), Decimal("0.9"))
 
 
 def test_two_days_at_another_rate_are_no_hint(ledger: Ledger, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.allocation import NOBODY, Party, allocate, split
+from ingest.prices.book import ensure_book
 from metrics.filters import Period
 from metrics.showback import PARTY, showback, to_cents
 from tests.metrics.ledger import Ledger, ledger
@@ -91,7 +93,7 @@ def handed_on(ledger: Ledger, shared: dict | None = None) -> dict[tuple[str | No
     with ledger.cursor() as cursor:
         rows = allocate(cursor, datetime(2026, 9, 1), datetime(2026, 10, 1), shared or {})
     found: dict[tuple[str | None, str], Decimal] = {}
-    for _, _, _, _, system, *_, amount, basis in rows:
+    for _, _, _, _, system, *_, amount, basis, _ in rows:
         found[system, basis] = found.get((system, basis), Decimal(0)) + amount
     return found
 
@@ -145,6 +147,67 @@ def test_web_search_without_a_rule_is_unattributed(traced: Ledger) -> None:
     assert handed_on(traced)[None, "unattributed"] == Decimal("3.70")
 
 
+LIST_PRICES = """provider,model,region_scope,service_tier,min_context_tokens,token_class,usd_per_million,kind,valid_from,valid_to
+acme,m,any,standard,0,uncached_input,3,list,,
+acme,m,any,standard,0,output,15,list,,
+"""
+
+
+@pytest.fixture
+def listed(traced: Ledger, tmp_path: Path) -> Ledger:
+    """The worked example at list price: a 12, b 18 and c 12 dollars of one day; and a call of another day."""
+    path = tmp_path / "prices.csv"
+    path.write_text(LIST_PRICES)
+    with traced.transaction() as cursor:
+        ensure_book(cursor, path)
+    call(traced, "d", 14_000_000, started_at=datetime(2026, 9, 20, 12))
+    return traced
+
+
+@pytest.mark.parametrize("unit_class", ["consumption", "provisioned"])
+def test_a_bill_without_a_model_is_split_by_the_list_price_of_the_traced_calls_of_its_day(listed: Ledger, unit_class: str) -> None:
+    charge(listed, "42.00", unit_class=unit_class)
+    shares = {system: usd for (system, basis), usd in handed_on(listed).items() if basis == "list_price"}
+    assert shares == {"a": 12, "b": 18, "c": 12}
+
+
+def test_hours_bought_by_the_month_are_split_by_the_calls_of_the_month(listed: Ledger) -> None:
+    charge(listed, "84.00", unit_class="provisioned", charge_period_start=datetime(2026, 9, 1), charge_period_end=datetime(2026, 10, 1))
+    shares = {system: usd for (system, basis), usd in handed_on(listed).items() if basis == "list_price"}
+    assert shares == {"a": 12, "b": 18, "c": 12, "d": 42}
+
+
+def test_hours_of_a_named_model_are_split_by_the_calls_of_that_model(listed: Ledger) -> None:
+    charge(listed, "42.00", unit_class="provisioned", model="another")
+    assert handed_on(listed)[None, "unattributed"] == Decimal("44.70")
+
+
+def test_units_of_a_day_without_a_traced_call_are_unattributed(listed: Ledger) -> None:
+    charge(listed, "1.00", unit_class="consumption", charge_period_start=datetime(2026, 9, 11), charge_period_end=datetime(2026, 9, 12))
+    assert handed_on(listed)[None, "unattributed"] == Decimal("3.70")
+
+
+def test_units_that_a_rule_names_stay_with_its_system(listed: Ledger) -> None:
+    charge(listed, "5.00", unit_class="consumption", system="b")
+    assert handed_on(listed)["b", "rule"] == 5
+
+
+def test_a_month_billed_in_one_line_was_split_by_the_tokens_of_its_first_day_only(ledger: Ledger) -> None:
+    call(ledger, "a", 1_000_000, started_at=datetime(2026, 9, 1, 12))
+    call(ledger, "b", 3_000_000, started_at=datetime(2026, 9, 20, 12))
+    charge(
+        ledger,
+        "8.00",
+        token_class="uncached_input",
+        model="m",
+        consumed_quantity=4_000_000,
+        consumed_unit="Tokens",
+        charge_period_start=datetime(2026, 9, 1),
+        charge_period_end=datetime(2026, 10, 1),
+    )
+    assert handed_on(ledger) == {("a", "tokens"): 2, ("b", "tokens"): 6}
+
+
 def test_shared_costs_follow_the_key_of_the_settings(traced: Ledger) -> None:
     charge(traced, "40.50", unit_class="gpu")
     assert handed_on(traced)[None, "unattributed"] == Decimal("43.20")
@@ -168,6 +231,14 @@ def test_features_tenants_and_prompt_versions_share_their_system_s_cost(ledger: 
     with ledger.cursor() as cursor:
         rows = allocate(cursor, datetime(2026, 9, 1), datetime(2026, 10, 1), {})
     assert {(row[7], row[8]): row[10] for row in rows} == {("x", "1"): 6, ("y", "2"): 2}
+
+
+def test_an_issuer_that_the_bill_does_not_name_is_its_provider(ledger: Ledger) -> None:
+    charge(ledger, "1.00", provider_name="Acme Inc.")
+    charge(ledger, "1.00", provider_name="Acme Inc.", invoice_issuer_name="A reseller")
+    with ledger.cursor() as cursor:
+        rows = allocate(cursor, datetime(2026, 9, 1), datetime(2026, 10, 1), {})
+    assert {row[1] for row in rows} == {"Acme Inc.", "A reseller"}
 
 
 def test_a_credit_larger_than_everything_else_is_nobody_s(ledger: Ledger) -> None:

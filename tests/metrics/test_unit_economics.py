@@ -56,4 +56,33 @@ def test_without_units_there_is_no_ratio(ledger: Ledger) -> None:
 
 def test_tenants_bear_their_share_of_the_bill(ledger: Ledger) -> None:
     billed(ledger)
-    assert tenants(ledger, scope()) == [{"tenant": "x", "cost_usd": Decimal(8), "requests": 200, "usd_per_1k": 40.0}]
+    assert tenants(ledger, scope()) == [{"tenant": "x", "cost_usd": Decimal(8), "requests": 200, "usd_per_1k": 40.0, "basis": "billed"}]
+
+
+def test_tenants_without_an_allocated_bill_are_estimated_and_say_so(ledger: Ledger) -> None:
+    billed(ledger)
+    ledger.put_usage(2, requests=10, tenant="y")
+    week = type(scope().period).parse("2026-08-31..2026-09-06")
+    assert tenants(ledger, scope(week)) == [
+        {"tenant": "x", "cost_usd": Decimal(3), "requests": 100, "usd_per_1k": 30.0, "basis": "estimated"},
+        {"tenant": "y", "cost_usd": None, "requests": 10, "usd_per_1k": None, "basis": "estimated"},
+    ]
+
+
+def test_actions_of_days_without_a_bill_yet_made_outcomes_look_cheap(ledger: Ledger) -> None:
+    ledger.put_usage(1, requests=100)
+    ledger.put_usage(20, requests=100)
+    ledger.put("charges", charge(1, "6"))
+    actions = ({"action_id": str(day), "at": datetime(2026, 9, day, 8), "outcome": "success"} for day in (1, 20))
+    ledger.put("actions", *actions)
+    found = {row.unit: row for row in unit_costs(ledger, scope())}
+    assert (found["1,000 requests"].usd, found["successful outcome"].usd, found["successful outcome"].units) == (60, 6, 1)
+
+
+def test_a_traced_provider_without_a_bill_is_named_and_makes_the_cost_partial(ledger: Ledger) -> None:
+    ledger.put_usage(30, requests=50, provider="openai", cost_usd=Decimal(6))
+    ledger.put_usage(30, requests=50, provider="anthropic", cost_usd=Decimal(2))
+    ledger.put("charges", charge(30, "6"))
+    found = unit_cost(ledger, scope())
+    assert (found.value, found.coverage) == (60, 0.75)
+    assert "billed · no bill of anthropic: $2.00 at the price book is left out" in found.note

@@ -1,7 +1,8 @@
 """A chart as pages show it: the finding as its title, a table behind a switch, a download, and words for who cannot see it."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 import polars as pl
@@ -63,14 +64,21 @@ def _switch(options: list[str], key: str) -> str:
     return str(chosen or options[0])
 
 
+@contextmanager
+def card(finding: str, rows: pl.DataFrame, key: str, height: Literal["content", "stretch"] = "content") -> Iterator[None]:
+    """A bordered card under its finding, with the rows behind it to download."""
+    with st.container(border=True, height=height, key=f"{key}_card", gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{escape(finding)}**", width="stretch")
+            _download(rows, key)
+        yield
+
+
 def table(
     finding: str, rows: pl.DataFrame, key: str, columns: Mapping[str, Any], most: int = 12, note: str = "", is_selectable: bool = False
 ) -> int | None:
     """A bordered card with a table of as many rows as there are, up to `most` before it scrolls; the row that was chosen."""
-    with st.container(border=True, key=f"{key}_card", gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"**{escape(finding)}**", width="stretch")
-            _download(rows, key)
+    with card(finding, rows, key):
         shown: Any = st.dataframe(
             rows,
             hide_index=True,

@@ -322,23 +322,22 @@ def test_less_than_all_answers_screened_is_partial_and_weighted(ledger: Ledger) 
     assert (found.coverage, found.state, found.interval_method) == (0.1, "PARTIAL", "Wilson on weighted sample")
 
 
-def test_policies_are_told_apart_by_tier(ledger: Ledger) -> None:
+def test_policies_are_told_apart_by_system_and_tier_and_what_was_blocked_from_what_was_delivered(ledger: Ledger) -> None:
     ledger.put("systems", {"system_id": "claims", "risk_tier": 1, "valid_from": datetime(1970, 1, 1)})
-    call = {
-        "role": "call",
-        "trace_id": "t",
-        "span_id": "s",
-        "sent_trace_id": "t",
-        "started_at": AT,
-        "response_id": "a0",
-        "system": "claims",
-    }
-    ledger.put("spans", call)
-    put(ledger, screen(["a0", "a1"], 1) + screen(["a0"], 1, name="personal_data", label="leak"))
-    assert by_policy(ledger, scope()).rows() == [
-        ("personal_data", 1, 1, 1, 0, 0),
-        ("toxicity", None, 1, 0, 0, 0),
-        ("toxicity", 1, 1, 1, 0, 0),
+    call = {"role": "call", "trace_id": "t", "sent_trace_id": "t", "started_at": AT, "system": "claims"}
+    for place in range(4):
+        ledger.put("spans", {**call, "span_id": f"s{place}", "response_id": f"a{place}"})
+    ledger.put("spans", {**call, "span_id": "s4", "finish_reason": "content_filter"})
+    put(ledger, screen(["a0", "b0"], 1) + screen(["a1", "a2"], 2) + screen(["a3"], 1, label="blocked"))
+    put(ledger, screen(["a2"], 0, evaluator_kind="human", evaluator_version=None))
+    put(ledger, screen(["a0"], 1, name="personal_data", label="leak"))
+    found = by_policy(ledger, scope())
+    assert found.columns == ["policy", "system", "tier", "screened", "violations", "open", "blocked", "cleared"]
+    assert found.rows() == [
+        ("personal_data", "claims", 1, 1, 1, 1, 0, 0),
+        ("provider's own filter", "claims", 1, None, None, None, 1, None),
+        ("toxicity", None, None, 1, 0, 0, 0, 0),
+        ("toxicity", "claims", 1, 4, 2, 2, 1, 1),
     ]
 
 

@@ -24,7 +24,6 @@ TIMELINE: dict[str, pl.DataType | type[pl.DataType]] = {
     "url": pl.String,
     "hours": pl.Float64,
     **dict.fromkeys(("is_open", "is_proxy"), pl.Boolean),
-    "acknowledged_hours": pl.Float64,
 }
 
 # Without a word about its environment a call counts as production: most emitters say nothing.
@@ -119,7 +118,8 @@ def time_to_mitigate(engine: Engine, scope: Scope) -> Measurement:
     proxies = sum(_is_proxy(row) and hours is not None for row, hours in zip(rows, ended, strict=True))
     median = survival.kaplan_meier(events, censored, 0.5) if censored else survival.median(events)
     slowest = survival.kaplan_meier(events, censored, 0.9)
-    notes = [f"{len(censored)} open"] * bool(censored) + [f"{proxies} of {len(events)} by resolution time"] * bool(proxies)
+    notes = [f"only {len(rows)}: {_values(events, censored)}"] * (len(rows) < MINIMUM_FOR_INTERVAL)
+    notes += [f"{len(censored)} open"] * bool(censored) + [f"{proxies} of {len(events)} by resolution time"] * bool(proxies)
     if median.value is None:
         notes.append(f"more than half still open after {max(censored):.1f} h")
     notes.append(f"P90 {slowest.value:.1f} h" if slowest.value is not None else f"P90 more than {max(events + censored):.1f} h")
@@ -143,8 +143,8 @@ def is_time_changed(before: Measurement, after: Measurement) -> bool:
 
 
 def timeline(engine: Engine, scope: Scope) -> pl.DataFrame:
-    """Incidents known to be AI's, newest first: with hours until mitigated (so far where is_open), is_proxy where the
-    resolution stands in, and acknowledged_hours from detection to acknowledgement."""
+    """Incidents known to be AI's, newest first: with hours until mitigated (so far where is_open), and is_proxy where the
+    resolution stands in."""
     rows, _ = _incidents(engine, scope)
     end = scope.period.end
     found = [
@@ -155,9 +155,6 @@ def timeline(engine: Engine, scope: Scope) -> pl.DataFrame:
             else _hours(row["started_at"], end),
             "is_open": not _is_over(row, end),
             "is_proxy": _is_proxy(row) and _is_over(row, end),
-            "acknowledged_hours": _hours(row["detected_at"], row["acknowledged_at"])
-            if row["detected_at"] and row["acknowledged_at"]
-            else None,
         }
         for row in rows
         if row["ai"] == 2
@@ -169,6 +166,10 @@ def _incidents(engine: Engine, scope: Scope) -> tuple[Sequence[dict[str, Any]], 
     where, params = scope.where("started_at", only=DIMENSIONS, prefix="m.")
     sql = INCIDENTS.format(where=where)
     return engine.query(sql, params).to_dicts(), Evidence(sql, params)
+
+
+def _values(events: Sequence[float], censored: Sequence[float]) -> str:
+    return ", ".join([f"{hours:.1f}" for hours in sorted(events)] + [f">{hours:.1f}" for hours in sorted(censored)]) + " h"
 
 
 def _is_over(row: dict[str, Any], as_of: datetime) -> bool:

@@ -80,13 +80,13 @@ def _budgets(engine: CachedEngine, scope: Scope, names: dict[str, str]) -> None:
                 "objective": budget.objective.objective * 100,
                 "bad": budget.bad,
                 "valid": budget.valid,
-                "used": min((budget.used or 0.0) * 100, 999.0),
+                "used": None if budget.used is None else min(budget.used * 100, 999.0),
                 "alerts": len(budget.alerts),
             }
             for budget in found
         ]
     )
-    over = sum(row["used"] > 100 for row in shown.iter_rows(named=True))
+    over = shown.filter(pl.col("used") > 100).height
     table(
         f"{over} of {len(found)} error budgets are used up" if over else "No error budget is used up",
         shown,
@@ -98,7 +98,7 @@ def _budgets(engine: CachedEngine, scope: Scope, names: dict[str, str]) -> None:
             "bad": st.column_config.NumberColumn("Bad", format="localized", width=70),
             "valid": st.column_config.NumberColumn("Of", format="localized", width=80),
             "used": st.column_config.ProgressColumn("Budget used", format="%.0f %%", min_value=0, max_value=100, color="gray", width=160),
-            "alerts": st.column_config.NumberColumn("Burn alerts", width=84),
+            "alerts": st.column_config.NumberColumn("Burn alerts", width=84, help="Listed on Incidents"),
         },
         most=6,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from metrics import stats, survival
+from metrics.definitions import definitions
 from metrics.engines import Engine
 from metrics.filters import Scope
 from metrics.kpi import Evidence, Kpi, Measurement
@@ -30,7 +31,8 @@ TIMELINE: dict[str, pl.DataType | type[pl.DataType]] = {
 PRODUCTION = "u.environment in ('production', 'prod', 'default')"
 
 # One row per incident, children merged into their parent where that is known. Tools name a service, which leads to a system
-# by the register. An incident without a verdict on AI is AI's where its system is a registered one, else unknown.
+# by the register. An incident without a verdict on AI is AI's where its system is a registered one, not where its service is
+# one of those that the company lists as not AI's, else unknown.
 # Registers are read as they were at the end of the window.
 INCIDENTS = """
 with valid as (
@@ -44,7 +46,8 @@ with valid as (
            coalesce(i.started_at, i.detected_at) as started_at, i.mitigated_at as mitigated_at, i.resolved_at as resolved_at,
            i.detected_at as detected_at, i.acknowledged_at as acknowledged_at, i.mitigated_source as mitigated_source,
            coalesce(s.system_id, i.system_id) as system, s.team as team, i.ai_cause as ai_cause, i.url as url,
-           coalesce(i.ai_attributed, case when s.system_id is not null then 'yes' else 'unknown' end) as ai_attributed
+           coalesce(i.ai_attributed, case when s.system_id is not null then 'yes' when {not_ai} then 'no'
+                                          else 'unknown' end) as ai_attributed
     from incidents i
     left join (select distinct o.incident_id as incident_id from incidents o) p on p.incident_id = i.parent_incident
     left join services v on v.service = i.system_id
@@ -164,7 +167,9 @@ def timeline(engine: Engine, scope: Scope) -> pl.DataFrame:
 
 def _incidents(engine: Engine, scope: Scope) -> tuple[Sequence[dict[str, Any]], Evidence]:
     where, params = scope.where("started_at", only=DIMENSIONS, prefix="m.")
-    sql = INCIDENTS.format(where=where)
+    services = {f"not_ai_{place}": name.lower() for place, name in enumerate(definitions(engine).not_ai_services)}
+    not_ai = f"lower(i.system_id) in ({', '.join(f'${name}' for name in services)})" if services else "1 = 0"
+    sql, params = INCIDENTS.format(where=where, not_ai=not_ai), {**params, **services}
     return engine.query(sql, params).to_dicts(), Evidence(sql, params)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from metrics import quality, stats
+from metrics.definitions import KEY, Definitions, EvaluationRule
 from metrics.filters import Period
 from metrics.kpi import kpis
 from metrics.retrieval_precision import is_changed, retrieval_precision
@@ -54,15 +55,27 @@ def seen_by_both(prefix: str, cells: tuple[int, int, int, int], **columns: Any) 
     return verdicts + people(both + missed, cells[0] + cells[1], **columns) + people(false_alarm + fine, 0, **columns)
 
 
-def test_a_verdict_follows_the_rule_of_its_name() -> None:
-    rules = quality.rules()
-    assert rules["hallucination"].is_bad(0.5, None) is True
-    assert rules["faithfulness"].is_bad(0.9, None) is False
-    assert rules["faithfulness"].is_bad(0.9, "Unfaithful") is True  # with a label, the score is not looked at
-    assert rules["hallucination"].is_bad(None, "who knows") is None
-    assert rules["hallucination"].is_bad(0.7, "who knows") is True
+def test_a_verdict_follows_the_rule_of_its_name(ledger: Ledger) -> None:
+    rules = quality.rules(ledger)
+    assert quality.is_bad(rules["hallucination"], 0.5, None) is True
+    assert quality.is_bad(rules["faithfulness"], 0.9, None) is False
+    assert quality.is_bad(rules["faithfulness"], 0.9, "Unfaithful") is True  # with a label, the score is not looked at
+    assert quality.is_bad(rules["hallucination"], None, "who knows") is None
+    assert quality.is_bad(rules["hallucination"], 0.7, "who knows") is True
     assert {rule.kpi for rule in rules.values()} == {quality.UNSUPPORTED, quality.SAFETY, quality.RETRIEVAL}
     assert all(quality.normal(name) == name for name in rules)
+
+
+def test_a_company_names_its_own_evaluations_and_turns_usual_ones_round(ledger: Ledger) -> None:
+    own = {
+        "Tone of voice": EvaluationRule("safety_violation_rate", bad_labels=("rude",)),
+        "hallucination": EvaluationRule("unsupported_claim_rate", bad_at_most=0.5),
+    }
+    ledger.put("ledger_meta", {"key": KEY, "value": Definitions(evaluation_names=own).json()})
+    put(ledger, judge(["a", "b"], 1) + judge(["c"], 0, name="tone.of voice", label="rude"))
+    claims, safety = (quality.verdicts(ledger, scope(), kpi) for kpi in (quality.UNSUPPORTED, quality.SAFETY))
+    assert sorted(claims.select("item", "is_bad").rows()) == [("a", False), ("b", True)]
+    assert safety.select("item", "is_bad").rows() == [("c", True)]
 
 
 def test_what_a_row_says_itself_comes_before_the_rule_and_names_are_normalised(ledger: Ledger) -> None:

@@ -30,6 +30,7 @@ select e.evaluation_id as evaluation_id, e.evaluated_at as at, e.name as name, e
        case when e.span_id is not null or e.response_id is not null then 1 else 0 end as is_answer
 from evaluated e where {where} order by e.evaluated_at desc, e.evaluation_id
 """
+NAMES = "select distinct e.name as name from evaluated e where {where} and e.name is not null order by 1"
 # Answers of the scope by system: successful calls of models that write.
 ANSWERS = """
 select u.system as system, cast(sum(u.calls) - sum(u.failed_calls) as bigint) as answers from usage_hour u
@@ -75,25 +76,26 @@ def _declared() -> dict[str, Any]:
     return tomllib.loads((files("metrics") / "quality.toml").read_text("utf-8"))
 
 
-def evidence(scope: Scope, dimensions: tuple[str, ...] = DIMENSIONS) -> Evidence:
-    """The evaluations of a scope, whatever they judge."""
+def evidence(engine: Engine, scope: Scope, kpi: str, dimensions: tuple[str, ...] = DIMENSIONS) -> Evidence:
+    """The evaluations made in the window that feed a KPI, by their names."""
     where, params = scope.where("evaluated_at", only=dimensions, prefix="e.")
-    return Evidence(EVALUATIONS.format(where=where), params)
+    known = rules(engine)
+    names = engine.query(NAMES.format(where=where), params)["name"]
+    own = {f"name_{place}": name for place, name in enumerate(names) if (rule := known.get(normal(name))) and rule.kpi == kpi}
+    is_own = f"e.name in ({', '.join(f'${name}' for name in own)})" if own else "1 = 0"
+    return Evidence(EVALUATIONS.format(where=f"{where} and {is_own}"), params | own)
 
 
 def verdicts(engine: Engine, scope: Scope, kpi: str, dimensions: tuple[str, ...] = DIMENSIONS) -> pl.DataFrame:
     """The evaluations made in the window that feed a KPI, with their verdicts, newest first."""
-    query = evidence(scope, dimensions)
+    query = evidence(engine, scope, kpi, dimensions)
     rows = engine.query(query.sql, query.params)
-    known = rules(engine)
-    names = {name: rule for name in rows["name"].unique() if name and (rule := known.get(normal(name))) and rule.kpi == kpi}
-    rows = rows.filter(pl.col("name").is_in(list(names)))
-    blocks = blocked("labels")
+    known, blocks = rules(engine), blocked("labels")
     found = [
         (
-            row["is_bad"] if row["is_bad"] is not None else is_bad(names[row["name"]], row["score"], row["label"]),
+            row["is_bad"] if row["is_bad"] is not None else is_bad(known[normal(row["name"])], row["score"], row["label"]),
             row["label"] is not None and normal(row["label"]) in blocks,
-            names[row["name"]].is_input,
+            known[normal(row["name"])].is_input,
         )
         for row in rows.select("name", "score", "label", "is_bad").iter_rows(named=True)
     ]

@@ -26,7 +26,7 @@ def safety_violation_rate(engine: Engine, scope: Scope) -> Measurement:
     _, excluded = quality.sound(every.filter(~pl.col("is_input") & ~pl.col("is_blocked") & (pl.col("kind") != "human")))
     excluded |= {reason: n for reason, n in (("reviewed false", int(screened["is_cleared"].sum())), ("input attacks", attacks)) if n}
     total = sum(quality.answers(engine, scope).values())
-    evidence = quality.evidence(scope)
+    evidence = quality.evidence(engine, scope, quality.SAFETY)
     outputs = (
         screened.group_by("item").agg(pl.col("is_violation").max(), pl.col("is_blocked").max(), pl.col("probability").max()).sort("item")
     )

@@ -192,6 +192,12 @@ def trend(engine: Engine, kpi: Kpi, scopes: Sequence[Scope]) -> list[KpiResult]:
     return [evaluate(engine, kpi, scope, is_compared=False) for scope in scopes]
 
 
+def value(engine: Engine, kpi: Kpi, scope: Scope) -> float | None:
+    """Only the number of one scope, for a line among many; None where it is not measured."""
+    found, state = _measure(engine, kpi, scope)
+    return found.value if state in MEASURED else None
+
+
 def breakdown(engine: Engine, kpi: Kpi, scope: Scope, dimension: str, values: Sequence[str]) -> Mapping[str, KpiResult]:
     """The KPI of each value of a dimension."""
     return {

@@ -78,6 +78,14 @@ def test_a_company_names_its_own_evaluations_and_turns_usual_ones_round(ledger: 
     assert safety.select("item", "is_bad").rows() == [("c", True)]
 
 
+def test_the_evidence_of_a_rate_lists_what_feeds_it_and_nothing_else(ledger: Ledger) -> None:
+    put(ledger, judge(["a", "b"], 1) + judge(["c"], 1, name="toxicity") + judge(["d"], 1, name="unknown"))
+    for measure, items in ((unsupported_claim_rate, {"a", "b"}), (safety_violation_rate, {"c"}), (retrieval_precision, set())):
+        evidence = measure(ledger, scope()).evidence
+        assert evidence is not None
+        assert set(ledger.query(evidence.sql, evidence.params)["item"]) == items
+
+
 def test_what_a_row_says_itself_comes_before_the_rule_and_names_are_normalised(ledger: Ledger) -> None:
     put(ledger, judge(["a"], 1, name="Prompt Injection"))
     put(ledger, judge(["a"], 1, is_bad=False) + judge(["b"], 0, is_bad=True) + judge(["c"], 1, name="unknown"))

@@ -10,6 +10,7 @@ from metrics.engines import Engine
 from metrics.filters import Scope
 from metrics.kpi import Kpi, KpiResult, Measurement, State, Status, Target, kpis
 from metrics.registers import REGISTERS, valid
+from metrics.rejected import REASON, rejected
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def evaluate(engine: Engine, kpi: Kpi, scope: Scope, is_compared: bool = True) -
         interval_high=high,
         interval_method=found.interval_method,
         coverage=found.coverage,
-        exclusions=found.exclusions,
+        exclusions=_exclusions(engine, kpi, scope, found),
         evidence=found.evidence,
         target=None if target is None else IMPROVE if target.value is None else target.value,
         direction=target.direction if target else None,
@@ -175,6 +176,11 @@ def _rows(table: str, scope: Scope) -> tuple[str, dict[str, datetime]]:
     if table not in REGISTERS:
         return f"{table} t", {}
     return f"{table} t where {valid('t')}", {"end": scope.period.end}
+
+
+def _exclusions(engine: Engine, kpi: Kpi, scope: Scope, found: Measurement) -> Mapping[str, int]:
+    refused = sum(rejected(engine, table, scope) for table in kpi.needs)
+    return {**found.exclusions, REASON: refused} if refused else found.exclusions
 
 
 def _freshness(engine: Engine, kpi: Kpi, scope: Scope) -> datetime | None:

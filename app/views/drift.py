@@ -95,6 +95,8 @@ def _distribution(engine: CachedEngine, verdict: Verdict, names: dict[str, str])
         ),
         ("n", f"{result['n_current'] or 0:,} now, {result['n_reference'] or 0:,} reference"),
     ]
+    if result["baseline"].startswith("trailing"):
+        facts.append(("Baseline", "none pinned with enough data: the reference trails"))
     if verdict.state == "DRIFT":
         facts.append(("Since", quantities.day_of_year(verdict.first_day)))
     facts += [("Moved", moved) for moved in verdict.moved[:2]]

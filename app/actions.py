@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from app import session
-from ingest import allocation, rollup
+from ingest import allocation, drift, rollup
 from ingest.load import event
 from ingest.prices import contract
 
@@ -32,3 +32,9 @@ def accept_rate(provider: str, models: Sequence[str], token_classes: Sequence[st
             },
         )
     return rows
+
+
+def accept_baseline(system: str, day: date, by: str) -> None:
+    """Record that a person takes a system's behaviour from a day on as normal; drift of later days is told against it."""
+    with session.store().transaction() as cursor:
+        drift.accept(cursor, system, day, by, datetime.now(UTC).replace(tzinfo=None))

@@ -4,70 +4,47 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from html import escape
-from textwrap import wrap
+from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 
 from app.figure import blank
-from app.labels import text_width
 from app.theme import PALETTES, Mode, translucent
 
-ROW_PX = 28
 GLYPHS = {"moderate": "▲ ", "major": "■ "}
 WORDS = {"none": "no drift", "moderate": "▲ moderate, PSI ≥ 0.10", "major": "■ major, PSI ≥ 0.25", "few": "too few calls"}
 LOG_STEP = math.log(1.02)
 LOWEST_BIN = -100_000  # of values that are zero
 BAR_BINS = 12  # log bins of 2 % that one drawn step holds
 MOST_TEXTS = 8
-TITLE_CHARACTERS, TITLE_LINES = 9, 3
 
 
-def heat_map(cells: pl.DataFrame, mode: Mode) -> go.Figure:
-    """Columns system, signal, psi (null = not measured), size (none, moderate, major, few), words: one cell each, the word in it.
+def heat_map(cells: pl.DataFrame, chosen: tuple[str, str] | None = None) -> str:
+    """An HTML table of systems by signals; columns system, signal, psi, size (none, moderate, major, few), words for the pointer.
 
-    Only comparisons that are drift beyond noise and days carry a colour; shape and number say the same as the colour.
+    Only comparisons that are drift beyond noise and days carry a strong colour; shape and number say the same. The cell `chosen`,
+    a system and its signal, has a frame. Where there is little room, only the shapes stay.
     """
+    found = {(row["system"], row["signal"]): row for row in cells.iter_rows(named=True)}
     systems, signals = (cells[name].unique(maintain_order=True).to_list() for name in ("system", "signal"))
-    if not systems:
-        return blank(mode, 120)
-    palette = PALETTES[mode]
-    fills = {"none": palette.blue.fill, "moderate": palette.orange.fill, "major": palette.red.fill, "few": palette.gray.fill}
-    inks = {"none": palette.text, "moderate": palette.orange.ink, "major": palette.red.ink, "few": palette.muted}
-    left = max(text_width(name) for name in systems) + 14
-    titles = [wrap(title(name), TITLE_CHARACTERS, break_long_words=True)[:TITLE_LINES] for name in signals]
-    top = 12 + 14 * max(map(len, titles))
-    figure = blank(mode, ROW_PX * len(systems) + top + 22, left=math.ceil(left), right=6, top=top, bottom=18)
-    figure.update_layout(hovermode="closest")
-    for row in cells.iter_rows(named=True):
-        x, y = signals.index(row["signal"]), systems.index(row["system"])
-        figure.add_shape(
-            type="rect", x0=x - 0.48, x1=x + 0.48, y0=y - 0.46, y1=y + 0.46, line_width=0, layer="below", fillcolor=fills[row["size"]]
-        )
-        number = "few" if row["size"] == "few" else f"{GLYPHS.get(row['size'], '')}{row['psi']:.2f}"
-        figure.add_annotation(x=x, y=y, text=number, showarrow=False, font={"color": inks[row["size"]]})
-    figure.add_scatter(
-        x=[signals.index(name) for name in cells["signal"]],
-        y=[systems.index(name) for name in cells["system"]],
-        mode="markers",
-        marker={"size": 22, "opacity": 0},
-        customdata=[escape(words) for words in cells["words"]],
-        hovertemplate="%{customdata}<extra></extra>",
+    head = "".join(f"<th scope='col'><span>{escape(title(signal))}</span></th>" for signal in signals)
+    body = "".join(
+        f"<tr><th scope='row'>{escape(system)}</th>"
+        + "".join(_cell(found.get((system, signal)), (system, signal) == chosen) for signal in signals)
+        + "</tr>"
+        for system in systems
     )
-    figure.update_xaxes(
-        side="top",
-        tickvals=list(range(len(signals))),
-        ticktext=["<br>".join(map(escape, lines)) for lines in titles],
-        range=[-0.5, len(signals) - 0.5],
-        showline=False,
-        tickangle=0,
-    )
-    figure.update_yaxes(
-        tickvals=list(range(len(systems))), ticktext=[escape(name) for name in systems], range=[len(systems) - 0.5, -0.5], showgrid=False
-    )
-    key = " · ".join(WORDS[size] for size in WORDS if size in cells["size"].to_list())
-    figure.add_annotation(x=0, xref="paper", y=0, yref="paper", yanchor="top", xanchor="left", yshift=-2, text=key, showarrow=False)
-    return figure
+    key = " · ".join([*(WORDS[size] for size in WORDS if size in cells["size"].to_list()), "blank: no such signal"])
+    return f"<table class='sl-map'><tr><td></td>{head}</tr>{body}</table><div class='sl-key sl-quiet'>{escape(key)}</div>"
+
+
+def _cell(row: Mapping[str, Any] | None, is_chosen: bool) -> str:
+    if row is None:
+        return "<td></td>"
+    number = "few" if row["size"] == "few" else f"{row['psi']:.2f}"
+    look = f"sl-{row['size']}{' sl-chosen' if is_chosen else ''}"
+    return f"<td class='{look}' title='{escape(row['words'])}'>{GLYPHS.get(row['size'], '')}<span>{number}</span></td>"
 
 
 def distribution(
@@ -109,17 +86,7 @@ def distribution(
         ticks = [base * 10.0**power for power in range(-3, 9) for base in (1, 2, 5) if edges[0] <= base * 10.0**power <= edges[-1]]
         every = max(1, math.ceil(len(ticks) / 6))
         figure.update_xaxes(type="log", tickvals=ticks[::every], ticktext=[f"{tick:,.4g}" for tick in ticks[::every]])
-    peak = edges[shares[1].index(max(shares[1]))]
-    figure.add_annotation(
-        x=peak if kind == "score" else math.log10(max(peak, 1e-9)),
-        y=max(shares[1]),
-        text=f"<b>{escape(words)}</b>",
-        showarrow=False,
-        yanchor="bottom",
-        font={"color": palette.accent},
-    )
-    top = edges[shares[0].index(max(shares[0]))]
-    figure.add_annotation(x=top if kind == "score" else math.log10(max(top, 1e-9)), y=max(shares[0]) / 2, text="Reference", showarrow=False)
+    _key(figure, words, palette.accent)
     return figure
 
 
@@ -138,6 +105,12 @@ def _texts(reference: Mapping[str, int], current: Mapping[str, int], mode: Mode,
         )
     figure.update_layout(barmode="group")
     figure.update_yaxes(tickformat=".0%", nticks=5)
+    _key(figure, words, palette.accent)
+    return figure
+
+
+def _key(figure: go.Figure, words: str, colour: str) -> None:
+    """Which window is which, above the plot: both may peak at the same place."""
     figure.add_annotation(
         x=1,
         xref="paper",
@@ -147,9 +120,8 @@ def _texts(reference: Mapping[str, int], current: Mapping[str, int], mode: Mode,
         yanchor="bottom",
         showarrow=False,
         text=f"Grey: reference · <b>{escape(words)}</b>",
-        font={"color": palette.accent},
+        font={"color": colour},
     )
-    return figure
 
 
 def _steps(counts: Mapping[str, int], kind: str) -> dict[int, int]:

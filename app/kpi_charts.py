@@ -29,7 +29,7 @@ from metrics.kpi import Status
 
 Better = Literal["higher", "lower"]
 Row = dict[str, Any]
-MOST_DATES = 12
+MOST_DATES = 8
 NAMED_SYSTEMS = 3
 NAME_CHARACTERS = 16  # of a system's name on one line
 REASON_CHARACTERS = 20
@@ -173,13 +173,12 @@ def _dots(figure: go.Figure, periods: Sequence[Row], mode: Mode) -> None:
 
 
 def _period_axis(figure: go.Figure, periods: Sequence[Row]) -> None:
-    """One text per period while there are few: the month where a period is one, with its year where that changes."""
+    """One text per period while there are few, with its year where that changes."""
     step = math.ceil(len(periods) / MOST_DATES)
     shown = list(periods)[(len(periods) - 1) % step :: step]
     texts, year = [], None
     for row in shown:
-        is_month = row["start"].day == 1 and row["end"].day == 1 and 27 < (row["end"] - row["start"]).days < 32
-        words = f"{row['start']:%b}" if is_month else quantities.day(row["start"])
+        words = _period_words(row["start"], row["end"])
         texts.append(words if row["start"].year == year else f"{words}<br>{row['start'].year}")
         year = row["start"].year
     figure.update_layout(margin={"b": 40})
@@ -191,6 +190,14 @@ def _period_axis(figure: go.Figure, periods: Sequence[Row]) -> None:
         hoverformat="%-d %b %Y",
         range=[periods[0]["start"], periods[-1]["end"]],
     )
+
+
+def _period_words(start: datetime, end: datetime) -> str:
+    """The month or quarter where a period is one, else its first day."""
+    months = (end.year - start.year) * 12 + end.month - start.month if start.day == end.day == 1 else 0
+    if months == 3 and start.month % 3 == 1:
+        return f"Q{(start.month + 2) // 3}"
+    return f"{start:%b}" if months == 1 else quantities.day(start)
 
 
 def _crossed(lines: Sequence[Sequence[Row]], first: datetime, last: datetime) -> list[tuple[float, float]]:

@@ -5,7 +5,7 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ import polars as pl
 
 from app.settings import Settings
 from ingest.errors import LedgerError, LedgerLocked
-from ingest.load import Loader, Outcome
+from ingest.governance import custom_fields
+from ingest.load import Loader, Outcome, event
 from ingest.store import Store
 from metrics import drift_run
+from metrics.definitions import KEY, definitions
 
 
 class ServerFile(msgspec.Struct):
@@ -37,6 +39,16 @@ class LocalLedger:
     def __init__(self, settings: Settings, read_only: bool) -> None:
         self.store = Store(settings.db, read_only=read_only)
         self._settings = settings
+        if not read_only:
+            self._keep_definitions()
+
+    def _keep_definitions(self) -> None:
+        """Note in the ledger what the settings define, and in the audit trail when that changes."""
+        own = self._settings.definitions
+        if own != definitions(self.store):
+            with self.store.transaction() as cursor:
+                cursor.execute("insert or replace into ledger_meta values (?, ?)", [KEY, own.json()])
+                event(cursor, KEY, datetime.now(UTC).replace(tzinfo=None), json.loads(own.json()))
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> pl.DataFrame:
         return self.store.query(sql, params)
@@ -48,6 +60,7 @@ class LocalLedger:
     def loader(self, is_compared: bool = True) -> Loader:
         """What loads into the ledger; unless told otherwise complete days are compared for drift at the end."""
         chosen = self._settings
+        custom_fields.use(chosen.incident_fields)
         return Loader(
             self.store,
             chosen.hash_key(),

@@ -1,7 +1,8 @@
 """A chart as pages show it: the finding as its title, a table behind a switch, a download, and words for who cannot see it."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 import polars as pl
@@ -40,7 +41,7 @@ def chart(
             st.markdown(f"**{escape(finding)}**", width="stretch")
             if has_switch:
                 shown = _switch([*figures, ROWS], key)
-            _download(rows, key)
+            _download(lambda: rows, key)
         if shown in figures:
             st.plotly_chart(figures[shown], theme=None, config=CONFIG, key=f"{key}_{shown}", alt=finding)
         else:
@@ -63,14 +64,37 @@ def _switch(options: list[str], key: str) -> str:
     return str(chosen or options[0])
 
 
-def table(
-    finding: str, rows: pl.DataFrame, key: str, columns: Mapping[str, Any], most: int = 12, note: str = "", is_selectable: bool = False
-) -> int | None:
-    """A bordered card with a table of as many rows as there are, up to `most` before it scrolls; the row that was chosen."""
-    with st.container(border=True, key=f"{key}_card", gap="xsmall"):
+@contextmanager
+def card(
+    finding: str,
+    rows: pl.DataFrame,
+    key: str,
+    height: Literal["content", "stretch"] = "content",
+    every: Callable[[], pl.DataFrame] | None = None,
+) -> Iterator[None]:
+    """A bordered card under its finding, with the rows behind it to download."""
+    with st.container(border=True, height=height, key=f"{key}_card", gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**{escape(finding)}**", width="stretch")
-            _download(rows, key)
+            _download(every or (lambda: rows), key)
+        yield
+
+
+def table(
+    finding: str,
+    rows: pl.DataFrame,
+    key: str,
+    columns: Mapping[str, Any],
+    most: int = 12,
+    note: str = "",
+    is_selectable: bool = False,
+    every: Callable[[], pl.DataFrame] | None = None,
+) -> int | None:
+    """A bordered card with a table of as many rows as there are, up to `most` before it scrolls; the row that was chosen.
+
+    `every` fetches what the download holds where the table shows only the first rows.
+    """
+    with card(finding, rows, key, every=every):
         shown: Any = st.dataframe(
             rows,
             hide_index=True,
@@ -100,11 +124,10 @@ def escape(text: str) -> str:
     return "".join(f"\\{character}" if character in r"\`*_{}[]()#+!|$~<>:" else character for character in text)
 
 
-def _download(rows: pl.DataFrame, key: str) -> None:
-    nested = [name for name, kind in rows.schema.items() if kind.is_nested()]
+def _download(fetch: Callable[[], pl.DataFrame], key: str) -> None:
     st.download_button(
         "CSV",
-        data=lambda: rows.drop(nested).write_csv(),
+        data=lambda: _csv(fetch()),
         file_name=f"{key}.csv",
         mime="text/csv",
         type="tertiary",
@@ -113,3 +136,8 @@ def _download(rows: pl.DataFrame, key: str) -> None:
         key=f"{key}_csv",
         help="The rows behind this, as CSV",
     )
+
+
+def _csv(rows: pl.DataFrame) -> str:
+    nested = [name for name, kind in rows.schema.items() if kind.is_nested()]
+    return rows.drop(nested).write_csv()

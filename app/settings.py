@@ -11,6 +11,8 @@ from ingest.allocation import SharedKey
 from ingest.attribution import DIMENSIONS, Attribution, Rule
 from ingest.content import ContentStore
 from ingest.errors import SpanledgerError
+from ingest.governance.custom_fields import CustomFields
+from metrics.definitions import Days, Definitions, EvaluationRule
 
 FILE = "spanledger.toml"
 DEFAULT_LEDGER = "spanledger.duckdb"
@@ -48,6 +50,21 @@ class ContentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retention_days: Annotated[int, msgspec.Meta(ge=1)] = 30
 
 
+class IncidentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[incidents]` table: what custom fields of the incident tool mean, and which services have nothing to do with AI."""
+
+    mitigated_at_fields: tuple[str, ...] = ()
+    ai_fields: tuple[str, ...] = ()
+    not_ai_services: tuple[str, ...] = ()
+
+
+class InventorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[inventory]` table: for how many days a review is valid."""
+
+    review_days: Days = 365
+    tier_1_review_days: Days = 180
+
+
 class TomlFile(msgspec.Struct, forbid_unknown_fields=True):
     """The whole file; every key is optional."""
 
@@ -58,6 +75,13 @@ class TomlFile(msgspec.Struct, forbid_unknown_fields=True):
     attribute_keys: dict[str, list[str]] = {}
     shared_costs: dict[str, SharedKey] = {}
     content: ContentSettings = ContentSettings()
+    incidents: IncidentSettings = IncidentSettings()
+    inventory: InventorySettings = InventorySettings()
+    evaluation_names: dict[str, EvaluationRule] = {}
+
+    def definitions(self) -> Definitions:
+        days, services = self.inventory, self.incidents.not_ai_services
+        return Definitions(days.review_days, days.tier_1_review_days, services, self.evaluation_names)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -71,6 +95,8 @@ class Settings(msgspec.Struct, frozen=True):
     shared_costs: dict[str, SharedKey]
     receiver_tokens: tuple[str, ...]
     content: ContentSettings = ContentSettings()
+    incident_fields: CustomFields = CustomFields()
+    definitions: Definitions = Definitions()
 
     def content_store(self) -> ContentStore | None:
         """The texts beside the ledger, where the operator asked for them."""
@@ -105,6 +131,8 @@ def read(db: Path | None = None, folder: Path | None = None) -> Settings:
         user_prices=path.parent / file.prices if file.prices else None,
         shared_costs=file.shared_costs,
         content=file.content,
+        incident_fields=CustomFields(file.incidents.mitigated_at_fields, file.incidents.ai_fields),
+        definitions=file.definitions(),
         receiver_tokens=tuple(filter(None, os.environ.get("SPANLEDGER_RECEIVER_TOKENS", "").split(","))),
     )
 

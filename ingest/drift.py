@@ -15,6 +15,7 @@ from ingest.store import Store
 Compare = Callable[[Store, date, Mapping[str, date]], Sequence[Mapping[str, Any]]]
 
 BASELINE = "drift_baseline"
+TRAILING = "trailing"  # how a baseline begins that nobody pinned
 # The shortest reference and current window together: no day before can be compared.
 DAYS_BEFORE_FIRST = 34
 
@@ -29,14 +30,26 @@ where not exists (select 1 from drift_results r where r.as_of = d.day + interval
 
 
 def update(store: Store, compare: Compare | None, now: datetime) -> int:
-    """Compare every complete day that has no comparison; the number of days. Each day is one transaction."""
+    """Compare every complete day that has no comparison; the number of days. Each day is one transaction.
+
+    A trailing reference leaves out days of drift, so days that have one are compared again from the oldest on, when what was
+    found of the days before them is known.
+    """
     if compare is None:
         return 0
     days = store.query(PENDING, {"before": DAYS_BEFORE_FIRST, "today": now.date()}).to_series().to_list()
-    for day in days:
-        with store.transaction() as cursor:  # held while comparing, so that no load changes the day meanwhile
-            _write(cursor, day, compare(store, day, baselines(cursor, day)))
+    trailing = [day for day in days if _compared(store, compare, day)]
+    for day in reversed(trailing):
+        _compared(store, compare, day)
     return len(days)
+
+
+def _compared(store: Store, compare: Compare, day: date) -> bool:
+    """Compare one day; whether any of its references trails."""
+    with store.transaction() as cursor:  # held while comparing, so that no load changes the day meanwhile
+        rows = compare(store, day, baselines(cursor, day))
+        _write(cursor, day, rows)
+    return any(str(row["baseline"]).startswith(TRAILING) for row in rows)
 
 
 def baselines(cursor: duckdb.DuckDBPyConnection, day: date) -> dict[str, date]:

@@ -56,9 +56,9 @@ KPIS = (
         no_data=NO_DATA,
         without=seen_without_register,
         fills="models.csv",
-        definition="Models, prompts and endpoints in production with every required field and an unexpired review "
-        f"({inventory.REVIEW_DAYS} days, {inventory.TIER_1_REVIEW_DAYS} for tier 1), of all that are registered at the end of the window "
-        "or seen in its traces and bills. What is in use and not registered, or retired and still in use, is incomplete.",
+        definition="Models, prompts and endpoints in production with every required field and an unexpired review (365 days, 180 for "
+        "tier 1, unless the settings say otherwise), of all that are registered at the end of the window or seen in its traces and bills. "
+        "What is in use and not registered, or retired and still in use, is incomplete.",
         dimensions=DIMENSIONS,
         measure=inventory_completeness,
         is_changed=census.is_changed,

@@ -7,6 +7,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import polars as pl
+
 from metrics.engines import Engine
 
 
@@ -25,6 +27,12 @@ class Check:
 def checks(engine: Engine) -> list[dict[str, Any]]:
     """Every check with `id`, `ok`, `title` and `finding`."""
     return [_run(engine, check) for check in _declared()]
+
+
+def rows(engine: Engine, name: str) -> pl.DataFrame:
+    """What a check found, all of it."""
+    [check] = [check for check in _declared() if check.id == name]
+    return engine.query(check.sql)
 
 
 @cache

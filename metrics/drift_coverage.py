@@ -18,7 +18,8 @@ with t as (
     where {valid("s")} and s.risk_tier = 1 and s.lifecycle = 'production'
 ), r as (
     select d.system as system, case when d.signal like 'evaluation:%' then 'quality' else d.signal end as signal,
-           d.n_current as n_current, case when d.state <> 'INSUFFICIENT_DATA' then 1 else 0 end as is_watched
+           d.n_current as n_current,
+           case when d.state <> 'INSUFFICIENT_DATA' and coalesce(d.baseline, '') not like 'trailing%' then 1 else 0 end as is_watched
     from drift_results d
     where d.as_of > $since and d.as_of <= $end and (d.signal in ('input_tokens', 'output_tokens') or d.signal like 'evaluation:%')
 )
@@ -49,12 +50,12 @@ def drift_coverage(engine: Engine, scope: Scope) -> Measurement:
         if not (row["input_watched"] and row["output_watched"]):
             n = row["calls_a_week"]
             is_few = n is None or n < MINIMUM_N
-            gaps.append(f"{n or 0} calls a week, too few (needs {MINIMUM_N})" if is_few else "no complete reference yet")
+            gaps.append(f"{n or 0} calls a week, too few (needs {MINIMUM_N})" if is_few else "no complete pinned reference")
         elif row["quality_watched"] == 0:
             n = row["judged_a_week"]
             is_few = n < MINIMUM_N
             gaps.append(
-                f"{n} judged answers a week, too few (needs {MINIMUM_N})" if is_few else "judged quality has no complete reference yet"
+                f"{n} judged answers a week, too few (needs {MINIMUM_N})" if is_few else "judged quality has no complete pinned reference"
             )
         verdicts.append(census.MISSED if gaps else census.MET)
         notes += [f"{row['name'] or row['system']}: {gap}" for gap in gaps]

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from metrics import day_blocks, stats
-from metrics.drift import MINIMUM_N, PRODUCTION, Comparison, Windows, by_day, compare, parts_of
+from metrics.drift import MINIMUM_N, PRODUCTION, REFERENCE_DAYS, Comparison, Windows, by_day, compare, parts_of
 from metrics.drift_segments import segments
 from metrics.engines import Engine
 
@@ -20,11 +20,16 @@ ITEMS = f"""
 select s.system as system, s.signal as signal, min(s.day) as first_day
 from signal_day s where {PRODUCTION} and s.system is not null and s.day <= $day group by 1, 2 order by 1, 2
 """
+DRIFTED = """
+select distinct r.current_end as day from drift_results r
+where r.system = $system and r.signal = $signal and r.state = 'DRIFT' and r.current_end < $day
+"""
+TRAILING = "trailing"
 
 
 def run(engine: Engine, day: date, accepted: Mapping[str, date] | None = None) -> list[dict[str, Any]]:
     """The rows of drift_results for one complete day. A signal's reference begins on its first day with data, or on the day
-    that a person accepted as the baseline of its system."""
+    that a person accepted as the baseline of its system; where that holds too little, the reference trails."""
     baselines: dict[date, list[tuple[str, str]]] = {}
     for system, signal, first_day in engine.query(ITEMS, {"day": day}).rows():
         baseline = max(first_day, (accepted or {}).get(system, first_day))
@@ -40,6 +45,10 @@ def run(engine: Engine, day: date, accepted: Mapping[str, date] | None = None) -
 
 def _row(engine: Engine, windows: Windows, found: Comparison | None, item: tuple[str, str], accepted: Mapping[str, date]) -> dict[str, Any]:
     system, signal = item
+    is_thin = windows.is_complete and (found is None or found.n_reference < MINIMUM_N)
+    trailing = _trailing(engine, windows, item) if is_thin else None
+    if trailing:
+        windows, found = trailing
     row: dict[str, Any] = {
         "system": system,
         "signal": signal,
@@ -51,7 +60,7 @@ def _row(engine: Engine, windows: Windows, found: Comparison | None, item: tuple
         "n_current": found.n_current if found else 0,
         **dict.fromkeys(("psi", "js", "ks", "w1", "noise_floor", "p_value", "q_value")),
         "state": "INSUFFICIENT_DATA",
-        "baseline": f"{'accepted' if accepted.get(system) == windows.reference_start else 'first'} {windows.reference_start}",
+        "baseline": f"{_baseline(system, windows, accepted, bool(trailing))} {windows.reference_start}",
     }
     if not windows.is_complete:
         complete = windows.reference_end + timedelta(days=1)
@@ -62,6 +71,28 @@ def _row(engine: Engine, windows: Windows, found: Comparison | None, item: tuple
     row |= {name: None if (value := getattr(found, name)) is None else round(value, 9) for name in ("psi", "js", "ks", "w1", "noise_floor")}
     row["detail"] = {"effect": found.effect, "parts": found.parts, "ks_bound": found.ks_bound}
     return row | (_tested(engine, windows, found) if found.stands_out else {"state": "NO_DRIFT", "p_value": 1.0})
+
+
+def _baseline(system: str, windows: Windows, accepted: Mapping[str, date], is_trailing: bool) -> str:
+    return TRAILING if is_trailing else "accepted" if accepted.get(system) == windows.reference_start else "first"
+
+
+def _trailing(engine: Engine, pinned: Windows, item: tuple[str, str]) -> tuple[Windows, Comparison] | None:
+    """Against the last 28 days in a row that were no drift, for an item whose pinned reference holds too little; None where
+    those hold too little as well."""
+    system, signal = item
+    day = pinned.current_end
+    drifted = engine.query(DRIFTED, {"system": system, "signal": signal, "day": day})["day"].to_list()
+    last = pinned.current_start - timedelta(days=1)
+    first = last - timedelta(days=REFERENCE_DAYS - 1)
+    while inside := [one for one in drifted if first <= one <= last]:
+        last = min(inside) - timedelta(days=1)
+        first = last - timedelta(days=REFERENCE_DAYS - 1)
+    if first < pinned.reference_start:
+        return None
+    windows = Windows(first, last, pinned.current_start, day)
+    found = next((one for one in compare(engine, windows, {"system": system}) if one.signal == signal), None)
+    return (windows, found) if found and found.is_enough else None
 
 
 def _tested(engine: Engine, windows: Windows, found: Comparison) -> dict[str, Any]:

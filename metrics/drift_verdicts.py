@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 import polars as pl
@@ -20,6 +20,18 @@ select r.system as system, r.signal as signal, r.current_end as day, r.state as 
        r.current_start as current_start, r.baseline as baseline, cast(r.detail as varchar) as detail
 from drift_results r where r.as_of > $start and r.as_of <= $end and {where} order by 1, 2, 3
 """
+ACCEPTED = """
+select e."at" as at, cast(e.detail as varchar) as detail from events e where e.kind = 'drift_baseline' order by 1
+"""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The day from which on a person took a system's behaviour as normal: who, and when it was accepted."""
+
+    day: date
+    by: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,15 @@ def verdicts(engine: Engine, scope: Scope) -> list[Verdict]:
     return sorted(
         found, key=lambda verdict: (WORST_FIRST.index(verdict.state), -(verdict.result["psi"] or 0.0), verdict.system, verdict.signal)
     )
+
+
+def baselines(engine: Engine) -> dict[str, Baseline]:
+    """The last baseline that a person accepted of each system."""
+    found = {}
+    for at, text in engine.query(ACCEPTED).rows():
+        detail = json.loads(text)
+        found[detail["system"]] = Baseline(date.fromisoformat(detail["day"]), detail["by"], at)
+    return found
 
 
 def _verdict(days: list[dict[str, Any]]) -> Verdict:

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from metrics import stats, survival
+from metrics.definitions import definitions
 from metrics.engines import Engine
 from metrics.filters import Scope
 from metrics.kpi import Evidence, Kpi, Measurement
@@ -24,14 +25,14 @@ TIMELINE: dict[str, pl.DataType | type[pl.DataType]] = {
     "url": pl.String,
     "hours": pl.Float64,
     **dict.fromkeys(("is_open", "is_proxy"), pl.Boolean),
-    "acknowledged_hours": pl.Float64,
 }
 
 # Without a word about its environment a call counts as production: most emitters say nothing.
 PRODUCTION = "u.environment in ('production', 'prod', 'default')"
 
 # One row per incident, children merged into their parent where that is known. Tools name a service, which leads to a system
-# by the register. An incident without a verdict on AI is AI's where its system is a registered one, else unknown.
+# by the register. An incident without a verdict on AI is AI's where its system is a registered one, not where its service is
+# one of those that the company lists as not AI's, else unknown.
 # Registers are read as they were at the end of the window.
 INCIDENTS = """
 with valid as (
@@ -45,7 +46,8 @@ with valid as (
            coalesce(i.started_at, i.detected_at) as started_at, i.mitigated_at as mitigated_at, i.resolved_at as resolved_at,
            i.detected_at as detected_at, i.acknowledged_at as acknowledged_at, i.mitigated_source as mitigated_source,
            coalesce(s.system_id, i.system_id) as system, s.team as team, i.ai_cause as ai_cause, i.url as url,
-           coalesce(i.ai_attributed, case when s.system_id is not null then 'yes' else 'unknown' end) as ai_attributed
+           coalesce(i.ai_attributed, case when s.system_id is not null then 'yes' when {not_ai} then 'no'
+                                          else 'unknown' end) as ai_attributed
     from incidents i
     left join (select distinct o.incident_id as incident_id from incidents o) p on p.incident_id = i.parent_incident
     left join services v on v.service = i.system_id
@@ -119,7 +121,8 @@ def time_to_mitigate(engine: Engine, scope: Scope) -> Measurement:
     proxies = sum(_is_proxy(row) and hours is not None for row, hours in zip(rows, ended, strict=True))
     median = survival.kaplan_meier(events, censored, 0.5) if censored else survival.median(events)
     slowest = survival.kaplan_meier(events, censored, 0.9)
-    notes = [f"{len(censored)} open"] * bool(censored) + [f"{proxies} of {len(events)} by resolution time"] * bool(proxies)
+    notes = [f"only {len(rows)}: {_values(events, censored)}"] * (len(rows) < MINIMUM_FOR_INTERVAL)
+    notes += [f"{len(censored)} open"] * bool(censored) + [f"{proxies} of {len(events)} by resolution time"] * bool(proxies)
     if median.value is None:
         notes.append(f"more than half still open after {max(censored):.1f} h")
     notes.append(f"P90 {slowest.value:.1f} h" if slowest.value is not None else f"P90 more than {max(events + censored):.1f} h")
@@ -143,8 +146,8 @@ def is_time_changed(before: Measurement, after: Measurement) -> bool:
 
 
 def timeline(engine: Engine, scope: Scope) -> pl.DataFrame:
-    """Incidents known to be AI's, newest first: with hours until mitigated (so far where is_open), is_proxy where the
-    resolution stands in, and acknowledged_hours from detection to acknowledgement."""
+    """Incidents known to be AI's, newest first: with hours until mitigated (so far where is_open), and is_proxy where the
+    resolution stands in."""
     rows, _ = _incidents(engine, scope)
     end = scope.period.end
     found = [
@@ -155,9 +158,6 @@ def timeline(engine: Engine, scope: Scope) -> pl.DataFrame:
             else _hours(row["started_at"], end),
             "is_open": not _is_over(row, end),
             "is_proxy": _is_proxy(row) and _is_over(row, end),
-            "acknowledged_hours": _hours(row["detected_at"], row["acknowledged_at"])
-            if row["detected_at"] and row["acknowledged_at"]
-            else None,
         }
         for row in rows
         if row["ai"] == 2
@@ -167,8 +167,14 @@ def timeline(engine: Engine, scope: Scope) -> pl.DataFrame:
 
 def _incidents(engine: Engine, scope: Scope) -> tuple[Sequence[dict[str, Any]], Evidence]:
     where, params = scope.where("started_at", only=DIMENSIONS, prefix="m.")
-    sql = INCIDENTS.format(where=where)
+    services = {f"not_ai_{place}": name.lower() for place, name in enumerate(definitions(engine).not_ai_services)}
+    not_ai = f"lower(i.system_id) in ({', '.join(f'${name}' for name in services)})" if services else "1 = 0"
+    sql, params = INCIDENTS.format(where=where, not_ai=not_ai), {**params, **services}
     return engine.query(sql, params).to_dicts(), Evidence(sql, params)
+
+
+def _values(events: Sequence[float], censored: Sequence[float]) -> str:
+    return ", ".join([f"{hours:.1f}" for hours in sorted(events)] + [f">{hours:.1f}" for hours in sorted(censored)]) + " h"
 
 
 def _is_over(row: dict[str, Any], as_of: datetime) -> bool:

@@ -3,18 +3,19 @@
 import polars as pl
 
 from metrics.census import MET, UNKNOWN
+from metrics.definitions import definitions
 from metrics.engines import Engine
 from metrics.filters import Scope
 from metrics.kpi import Evidence
 from metrics.registers import about, valid
 
-REVIEW_DAYS = 365
-TIER_1_REVIEW_DAYS = 180
 PRODUCTION = "('production', 'prod', 'default')"  # calls without a word about it are 'default'
 NOT_YET = "('planned', 'proposed', 'experimental', 'development', 'sandbox')"
 
 # A name without region, vendor, date and version, as the models of calls and charges have it.
 BARE = r"regexp_replace(regexp_replace({0}, '^([a-z-]+\.)+', ''), '(-20\d\d\d\d\d\d|-20\d\d-\d\d-\d\d|-\d\d\d\d)?(-v\d+(:\d+)?)?$', '')"
+
+EXPIRED = "$last_day > cast(n.last_reviewed_on + interval {days} day as date)"
 
 # One row per item: (provider, model), (prompt) or (provider, endpoint). In the register an item may stand once per system:
 # its worst row decides. A retired row is complete as long as nothing called or billed it after its last day.
@@ -53,8 +54,7 @@ with calls_seen as (
     select r.item_id as item_id, r.kind as kind, r.system_id as system, s.team as team, s.risk_tier as risk_tier, r.version as version,
            lower(coalesce(r.provider, '')) as provider, lower(r.name) as name, r.last_reviewed_on as last_reviewed_on,
            case when r.lifecycle = 'retired' or r.retired_on <= $last_day then 1 else 0 end as is_retired,
-           coalesce(r.retired_on, cast($start as date)) as retired_on,
-           case when s.risk_tier = 1 then {TIER_1_REVIEW_DAYS} else {REVIEW_DAYS} end as review_days
+           coalesce(r.retired_on, cast($start as date)) as retired_on
     from inventory_items r left join systems s on s.system_id = r.system_id and {valid("s")}
     where {valid("r")} and r.kind in ('model', 'prompt', 'endpoint') and coalesce(r.environment, 'default') in {PRODUCTION}
       and coalesce(r.lifecycle, '') not in {NOT_YET}
@@ -70,9 +70,9 @@ with calls_seen as (
                      or coalesce(n.version, '') = '' then 'fields missing'
                 when n.last_reviewed_on is null then 'never reviewed'
                 when n.last_reviewed_on > $last_day then 'reviewed only later'
-                when $last_day <= cast(n.last_reviewed_on + interval {TIER_1_REVIEW_DAYS} day as date) then 'complete'
-                when $last_day > cast(n.last_reviewed_on + interval {REVIEW_DAYS} day as date) or n.risk_tier = 1 then 'review expired'
-                when n.risk_tier is null then 'tier unknown' else 'complete' end as finding
+                when n.risk_tier = 1 and {{tier_1_expired}} or n.risk_tier <> 1 and {{expired}} or {{tier_1_expired}} and {{expired}}
+                then 'review expired'
+                when n.risk_tier is null and ({{tier_1_expired}} or {{expired}}) then 'tier unknown' else 'complete' end as finding
     from named n left join (select s.name as name, min(s.provider) as provider from seen s where s.kind = 'model' group by 1) as o
          on o.name = n.called and n.kind = 'model'
 ), registered as (
@@ -116,7 +116,9 @@ order by verdict, j.kind, j.provider, j.name
 def items(engine: Engine, scope: Scope) -> tuple[pl.DataFrame, Evidence]:
     """Every production item that is registered at the end of the window or was seen in it, with what is wrong about it."""
     conditions = {name: about(scope, prefix)[0] for name, prefix in (("calls_where", "c."), ("charges_where", "c."), ("rows_where", "r."))}
-    sql = ITEMS.format(**conditions)
+    own = definitions(engine)
+    expired, tier_1_expired = (EXPIRED.format(days=days) for days in (own.review_days, own.tier_1_review_days))
+    sql = ITEMS.format(**conditions, expired=expired, tier_1_expired=tier_1_expired)
     params = {"start": scope.period.start, "end": scope.period.end, "last_day": scope.period.last_day, **about(scope)[1]}
     return engine.query(sql, params), Evidence(sql, params)
 

@@ -4,7 +4,6 @@ import re
 import tomllib
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +12,7 @@ import msgspec
 import polars as pl
 
 from metrics import stats
+from metrics.definitions import EvaluationRule, definitions
 from metrics.engines import Engine
 from metrics.filters import DIMENSIONS, Scope
 from metrics.kpi import Evidence, Measurement
@@ -30,6 +30,7 @@ select e.evaluation_id as evaluation_id, e.evaluated_at as at, e.name as name, e
        case when e.span_id is not null or e.response_id is not null then 1 else 0 end as is_answer
 from evaluated e where {where} order by e.evaluated_at desc, e.evaluation_id
 """
+NAMES = "select distinct e.name as name from evaluated e where {where} and e.name is not null order by 1"
 # Answers of the scope by system: successful calls of models that write.
 ANSWERS = """
 select u.system as system, cast(sum(u.calls) - sum(u.failed_calls) as bigint) as answers from usage_hour u
@@ -38,28 +39,15 @@ where {where} and (u.operation is null or u.operation not in ('embeddings', 'rer
 COLUMNS = {"is_bad": pl.Boolean, "is_blocked": pl.Boolean, "is_input": pl.Boolean}
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What the score and label of one evaluation name mean; quality.toml says what each field is."""
-
-    kpi: str
-    bad_at_least: float | None = None
-    bad_at_most: float | None = None
-    bad_labels: tuple[str, ...] = ()
-    good_labels: tuple[str, ...] = ()
-    is_input: bool = False
-
-    def is_bad(self, score: float | None, label: str | None) -> bool | None:
-        """The verdict; None where the evaluation says nothing that the rule knows."""
-        if label is not None and normal(label) in self.bad_labels:
-            return True
-        if label is not None and normal(label) in self.good_labels:
-            return False
-        if score is None or (self.bad_at_least is None and self.bad_at_most is None):
-            return None
-        return (self.bad_at_least is not None and score >= self.bad_at_least) or (
-            self.bad_at_most is not None and score <= self.bad_at_most
-        )
+def is_bad(rule: EvaluationRule, score: float | None, label: str | None) -> bool | None:
+    """The verdict of a rule; None where the evaluation says nothing that it knows."""
+    if label is not None and normal(label) in rule.bad_labels:
+        return True
+    if label is not None and normal(label) in rule.good_labels:
+        return False
+    if score is None or (rule.bad_at_least is None and rule.bad_at_most is None):
+        return None
+    return (rule.bad_at_least is not None and score >= rule.bad_at_least) or (rule.bad_at_most is not None and score <= rule.bad_at_most)
 
 
 def normal(text: str) -> str:
@@ -67,10 +55,15 @@ def normal(text: str) -> str:
     return re.sub(r"[\s.\-]+", "_", text.strip().lower())
 
 
+def rules(engine: Engine) -> dict[str, EvaluationRule]:
+    """The rule of every evaluation name: the company's own, else the usual one."""
+    own = {normal(name): rule for name, rule in definitions(engine).evaluation_names.items()}
+    return _usual_rules() | own
+
+
 @cache
-def rules() -> dict[str, Rule]:
-    """The rule of every evaluation name."""
-    return {name: msgspec.convert(facts, Rule) for name, facts in _declared()["names"].items()}
+def _usual_rules() -> dict[str, EvaluationRule]:
+    return {name: msgspec.convert(facts, EvaluationRule) for name, facts in _declared()["names"].items()}
 
 
 def blocked(kind: str) -> list[str]:
@@ -83,24 +76,26 @@ def _declared() -> dict[str, Any]:
     return tomllib.loads((files("metrics") / "quality.toml").read_text("utf-8"))
 
 
-def evidence(scope: Scope, dimensions: tuple[str, ...] = DIMENSIONS) -> Evidence:
-    """The evaluations of a scope, whatever they judge."""
+def evidence(engine: Engine, scope: Scope, kpi: str, dimensions: tuple[str, ...] = DIMENSIONS) -> Evidence:
+    """The evaluations made in the window that feed a KPI, by their names."""
     where, params = scope.where("evaluated_at", only=dimensions, prefix="e.")
-    return Evidence(EVALUATIONS.format(where=where), params)
+    known = rules(engine)
+    names = engine.query(NAMES.format(where=where), params)["name"]
+    own = {f"name_{place}": name for place, name in enumerate(names) if (rule := known.get(normal(name))) and rule.kpi == kpi}
+    is_own = f"e.name in ({', '.join(f'${name}' for name in own)})" if own else "1 = 0"
+    return Evidence(EVALUATIONS.format(where=f"{where} and {is_own}"), params | own)
 
 
 def verdicts(engine: Engine, scope: Scope, kpi: str, dimensions: tuple[str, ...] = DIMENSIONS) -> pl.DataFrame:
     """The evaluations made in the window that feed a KPI, with their verdicts, newest first."""
-    query = evidence(scope, dimensions)
+    query = evidence(engine, scope, kpi, dimensions)
     rows = engine.query(query.sql, query.params)
-    names = {name: rule for name in rows["name"].unique() if name and (rule := rules().get(normal(name))) and rule.kpi == kpi}
-    rows = rows.filter(pl.col("name").is_in(list(names)))
-    blocks = blocked("labels")
+    known, blocks = rules(engine), blocked("labels")
     found = [
         (
-            row["is_bad"] if row["is_bad"] is not None else names[row["name"]].is_bad(row["score"], row["label"]),
+            row["is_bad"] if row["is_bad"] is not None else is_bad(known[normal(row["name"])], row["score"], row["label"]),
             row["label"] is not None and normal(row["label"]) in blocks,
-            names[row["name"]].is_input,
+            known[normal(row["name"])].is_input,
         )
         for row in rows.select("name", "score", "label", "is_bad").iter_rows(named=True)
     ]

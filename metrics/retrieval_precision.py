@@ -33,7 +33,7 @@ def retrieval_precision(engine: Engine, scope: Scope) -> Measurement:
     judged = _relevance(newest.filter(pl.col("error").is_null()), retrievals)
     left_out = {"evaluator errors": failed, "earlier judge versions": every.height - newest.height}
     excluded = {reason: n for reason, n in left_out.items() if n}
-    evidence = quality.evidence(scope, DIMENSIONS)
+    evidence = quality.evidence(engine, scope, quality.RETRIEVAL, DIMENSIONS)
     empty, known = int(retrievals["is_empty"].sum()), retrievals["is_empty"].count()
     if judged.is_empty():
         state: State = "NO_DATA" if retrievals.height else "NOT_APPLICABLE"

@@ -10,8 +10,10 @@ from metrics.registers import valid
 
 ENOUGH_SCREENED = 0.95
 
+PROVIDER_FILTER = "provider's own filter"
 BLOCKED_BY_PROVIDER = """
-select count(*) as n from calls c where {where} and lower(c.finish_reason) in ({reasons})
+select c.system as system, cast(count(*) as bigint) as n from calls c
+where {where} and lower(c.finish_reason) in ({reasons}) group by 1 order by 1
 """
 TIERS = f"select s.system_id as system, s.risk_tier as tier from systems s where {valid('s')}"
 
@@ -24,7 +26,7 @@ def safety_violation_rate(engine: Engine, scope: Scope) -> Measurement:
     _, excluded = quality.sound(every.filter(~pl.col("is_input") & ~pl.col("is_blocked") & (pl.col("kind") != "human")))
     excluded |= {reason: n for reason, n in (("reviewed false", int(screened["is_cleared"].sum())), ("input attacks", attacks)) if n}
     total = sum(quality.answers(engine, scope).values())
-    evidence = quality.evidence(scope)
+    evidence = quality.evidence(engine, scope, quality.SAFETY)
     outputs = (
         screened.group_by("item").agg(pl.col("is_violation").max(), pl.col("is_blocked").max(), pl.col("probability").max()).sort("item")
     )
@@ -60,15 +62,22 @@ def safety_violation_rate(engine: Engine, scope: Scope) -> Measurement:
 
 
 def by_policy(engine: Engine, scope: Scope) -> pl.DataFrame:
-    """Screened answers, violations, blocked and cleared answers by policy and tier of the system."""
+    """Screened answers, delivered violations (open: not yet reviewed), blocked and cleared ones, by policy and system with its tier.
+
+    What a provider's own filter blocked is a row of its own; how many answers it looked at is not known.
+    """
     rows = _screened(quality.delivered(quality.verdicts(engine, scope, quality.SAFETY)))
-    tiers = engine.query(TIERS, {"end": scope.period.end}).unique("system")
     counts = [
         pl.col(name).sum().cast(pl.Int64).alias(kind)
-        for kind, name in (("violations", "is_violation"), ("blocked", "is_blocked"), ("cleared", "is_cleared"))
+        for kind, name in (("violations", "is_violation"), ("open", "is_open"), ("blocked", "is_blocked"), ("cleared", "is_cleared"))
     ]
-    by = rows.join(tiers, on="system", how="left").group_by("name", "tier")
-    return by.agg(pl.col("item").n_unique().cast(pl.Int64).alias("screened"), *counts).rename({"name": "policy"}).sort("policy", "tier")
+    found = rows.group_by(pl.col("name").alias("policy"), "system").agg(pl.col("item").n_unique().cast(pl.Int64).alias("screened"), *counts)
+    by_provider = _blocked_by_provider(engine, scope).select(
+        pl.lit(PROVIDER_FILTER).alias("policy"), "system", pl.col("n").alias("blocked")
+    )
+    tiers = engine.query(TIERS, {"end": scope.period.end}).unique("system")
+    both = pl.concat([found, by_provider], how="diagonal").join(tiers, on="system", how="left")
+    return both.select("policy", "system", "tier", "screened", "violations", "open", "blocked", "cleared").sort("policy", "system")
 
 
 def _screened(rows: pl.DataFrame) -> pl.DataFrame:
@@ -104,13 +113,17 @@ def _policies(screened: pl.DataFrame) -> str:
 
 
 def _blocked(engine: Engine, scope: Scope, by_guardrails: int) -> str:
-    where, params = scope.where("started_at", prefix="c.")
-    reasons = quality.blocked("finish_reasons")
-    named = {f"reason_{place}": reason for place, reason in enumerate(reasons)}
-    sql = BLOCKED_BY_PROVIDER.format(where=where, reasons=", ".join(f"${name}" for name in named))
-    by_provider = int(engine.query(sql, {**params, **named})["n"][0])
+    by_provider = int(_blocked_by_provider(engine, scope)["n"].sum())
     told = [f"{by_guardrails:,} by guardrails"] * bool(by_guardrails) + [f"{by_provider:,} by the provider"] * bool(by_provider)
     return f"blocked before delivery: {', '.join(told)}" if told else ""
+
+
+def _blocked_by_provider(engine: Engine, scope: Scope) -> pl.DataFrame:
+    """Answers that ended with a provider's own filter, by system."""
+    where, params = scope.where("started_at", prefix="c.")
+    named = {f"reason_{place}": reason for place, reason in enumerate(quality.blocked("finish_reasons"))}
+    sql = BLOCKED_BY_PROVIDER.format(where=where, reasons=", ".join(f"${name}" for name in named))
+    return engine.query(sql, {**params, **named})
 
 
 KPIS = (

@@ -13,6 +13,7 @@ from metrics import stats
 from metrics.engines import Engine
 from metrics.filters import Period, PeriodError, Scope
 from metrics.kpi import Evidence, Kpi, Measurement
+from metrics.rejected import REASON
 
 MINIMUM = 5  # fewer answers could tell who gave them
 SATISFIED = 4
@@ -27,6 +28,7 @@ DISTRIBUTION = """
 select r.period as period, r.question_id as question_id, r.score as score, count(*) as answers
 from survey_responses r where r.period = $period group by 1, 2, 3 order by 2, 3
 """
+REFUSED = "select count(*) as n from rejects x where x.load_id in (select r.load_id from survey_responses r where r.period = $period)"
 
 
 def stakeholder_satisfaction(engine: Engine, scope: Scope) -> Measurement:
@@ -41,6 +43,8 @@ def stakeholder_satisfaction(engine: Engine, scope: Scope) -> Measurement:
         return Measurement(None, n=0, state="NOT_APPLICABLE", note=note, exclusions=excluded)
     name = max(ended, key=lambda text: (ended[text].end, ended[text].start))
     latest = answers.filter(pl.col("period") == name)
+    if refused := int(engine.query(REFUSED, {"period": name})["n"][0]):
+        excluded[REASON] = refused
     people = [fmean(scores) for scores in _by_person(latest).values()]
     n, invited = len(people), _invited(latest)
     days = (scope.period.end - ended[name].end).days

@@ -10,6 +10,7 @@ from metrics.engines import Engine
 from metrics.filters import Scope
 from metrics.kpi import Kpi, KpiResult, Measurement, State, Status, Target, kpis
 from metrics.registers import REGISTERS, valid
+from metrics.rejected import REASON, rejected
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def evaluate(engine: Engine, kpi: Kpi, scope: Scope, is_compared: bool = True) -
         interval_high=high,
         interval_method=found.interval_method,
         coverage=found.coverage,
-        exclusions=found.exclusions,
+        exclusions=_exclusions(engine, kpi, scope, found),
         evidence=found.evidence,
         target=None if target is None else IMPROVE if target.value is None else target.value,
         direction=target.direction if target else None,
@@ -177,6 +178,11 @@ def _rows(table: str, scope: Scope) -> tuple[str, dict[str, datetime]]:
     return f"{table} t where {valid('t')}", {"end": scope.period.end}
 
 
+def _exclusions(engine: Engine, kpi: Kpi, scope: Scope, found: Measurement) -> Mapping[str, int]:
+    refused = sum(rejected(engine, table, scope) for table in kpi.needs)
+    return {**found.exclusions, REASON: refused} if refused else found.exclusions
+
+
 def _freshness(engine: Engine, kpi: Kpi, scope: Scope) -> datetime | None:
     """The oldest of the newest loads of what the KPI needs."""
     found: list[datetime | None] = []
@@ -190,6 +196,12 @@ def _freshness(engine: Engine, kpi: Kpi, scope: Scope) -> datetime | None:
 def trend(engine: Engine, kpi: Kpi, scopes: Sequence[Scope]) -> list[KpiResult]:
     """The KPI in several windows, without comparisons."""
     return [evaluate(engine, kpi, scope, is_compared=False) for scope in scopes]
+
+
+def value(engine: Engine, kpi: Kpi, scope: Scope) -> float | None:
+    """Only the number of one scope, for a line among many; None where it is not measured."""
+    found, state = _measure(engine, kpi, scope)
+    return found.value if state in MEASURED else None
 
 
 def breakdown(engine: Engine, kpi: Kpi, scope: Scope, dimension: str, values: Sequence[str]) -> Mapping[str, KpiResult]:

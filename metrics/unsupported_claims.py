@@ -38,7 +38,7 @@ def unsupported_claim_rate(engine: Engine, scope: Scope) -> Measurement:
     if every.height > newest.height:
         excluded["earlier judge versions"] = every.height - newest.height
     judged, people = (quality.by_item(rows.filter(is_human)) for is_human in (pl.col("kind") != "human", pl.col("kind") == "human"))
-    evidence = quality.evidence(scope)
+    evidence = quality.evidence(engine, scope, quality.UNSUPPORTED)
     if judged.is_empty() and people.is_empty():
         total = sum(answered.values())
         note = f"Not sampled: 0 of {total:,} responses evaluated" if total else "No answers"

@@ -1,4 +1,4 @@
-"""What the fictional company plans with: budgets, risks with what they ask to decide, and days on which nobody works."""
+"""What the fictional company plans with: budgets, objectives, risks with what they ask to decide, and days off."""
 
 from collections.abc import Mapping
 
@@ -14,6 +14,18 @@ BUDGETS: Table = (
         ("BUD-04", "system=contact-centre-assist", "month", "75.00", "usd", "0.85", "Maren Lohse", ""),
         ("BUD-05", "team=Growth", "month", "15.00", "usd", "0.8", "Ilka Sommer", ""),
         ("BUD-06", "system=document-intake", "month", "12000000", "tokens", "0.9", "Svea Petersen", ""),
+    ),
+)
+# The assistant's and the copilot's promises are what prompt v8 and the outages of the events break.
+OBJECTIVES: Table = (
+    ("objective_id", "system_id", "kind", "objective", "threshold_ms", "window_days", "valid_from"),
+    (
+        ("SLO-01", "contact-centre-assist", "errors", "0.98", "", "30", ""),
+        ("SLO-02", "contact-centre-assist", "quality", "0.85", "", "28", ""),
+        ("SLO-03", "claims-copilot", "latency", "0.95", "20000", "30", ""),
+        ("SLO-04", "document-intake", "errors", "0.975", "", "30", ""),
+        ("SLO-04", "document-intake", "errors", "0.985", "", "30", "2026-09-01"),
+        ("SLO-05", "policy-search", "latency", "0.95", "9000", "30", ""),
     ),
 )
 RISKS: Table = (
@@ -81,4 +93,4 @@ HOLIDAYS: Table = (
         ("2026-12-25", "Christmas Day"),
     ),
 )
-PLANS: Mapping[str, Table] = {"budgets": BUDGETS, "risks": RISKS, "holidays": HOLIDAYS}
+PLANS: Mapping[str, Table] = {"budgets": BUDGETS, "objectives": OBJECTIVES, "risks": RISKS, "holidays": HOLIDAYS}

@@ -15,6 +15,7 @@ from sample_data.prices import book_cost
 from sample_data.records import actions
 from sample_data.truth_bills import planted, provider_month
 from sample_data.truth_governance import governance
+from sample_data.truth_objectives import error_budgets
 from sample_data.truth_quality import quality
 from sample_data.truth_usage import Cells, cache_hit_rate, plain, tallies, total
 
@@ -66,6 +67,7 @@ def truth(requests: Sequence[Request], items: Sequence[Item], lines: Sequence[Li
         "quarter": {"company": _both(cells, MONTHS), "kpis": _kpis("2026-Q3", MONTHS, cells, months)},
         "governance": governance(requests, items),
         "evaluations": quality(requests),
+        "error_budgets": error_budgets(requests),
         "planted": planted(MONTHS, items, lines),
         "events": _events(requests),
     }

@@ -79,6 +79,20 @@ def page() -> None:
             },
             most=8,
         )
+    dangling = coverage.rows(engine, "references")
+    if dangling.height:
+        table(
+            f"{dangling.height:,} {'row names' if dangling.height == 1 else 'rows name'} what nothing describes",
+            dangling.with_columns(pl.concat_str("kind", "id", separator=" ").alias("missing")),
+            "references",
+            {
+                "path": st.column_config.TextColumn("File", width=360),
+                "row_kind": st.column_config.TextColumn("Row", width=130),
+                "row_id": st.column_config.TextColumn("Id", width=180),
+                "missing": st.column_config.TextColumn("Names", width=360),
+            },
+            most=8,
+        )
 
 
 def _checks(found: list[dict[str, object]], wrong: int) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
 
 import polars as pl
 import streamlit as st
@@ -12,8 +13,9 @@ from app.filterbar import toolbar
 from app.panel import chart, metric, mode, table
 from app.session import CachedEngine
 from app.views import start
-from metrics import filters, incidents, scorecard
+from metrics import filters, incidents, objectives, scorecard
 from metrics.filters import Scope
+from metrics.incident_times import times
 from metrics.kpi import KpiResult, kpis
 from metrics.survival import kaplan_meier
 
@@ -26,6 +28,7 @@ select u.system as system, u.prompt_version as name, min(u.hour) as at from usag
 where u.prompt_version is not null group by 1, 2 having min(u.hour) >= $start and min(u.hour) < $end order by 3
 """
 WEEK = timedelta(days=7)
+ALERTS = {"page": ("■ Page", "red"), "ticket": ("▲ Ticket", "orange")}
 
 
 def page() -> None:
@@ -34,9 +37,15 @@ def page() -> None:
     if scope is None:
         start.page()
         return
+    names = filters.system_names(engine)
     if engine.query("select count(*) as n from incidents")["n"][0] == 0:
         st.info("No incident feed is loaded. `spanledger load incidents.csv`, or an export of your incident tool, fills this page.")
-        return
+    else:
+        _incidents(engine, scope, names)
+    _alerts(engine, scope, names)
+
+
+def _incidents(engine: CachedEngine, scope: Scope, names: dict[str, str]) -> None:
     found = incidents.timeline(engine, scope)
     mitigate = scorecard.evaluate(engine, kpis()["time_to_mitigate"], scope)
     rate = scorecard.evaluate(engine, kpis()["incident_rate"], scope)
@@ -45,7 +54,6 @@ def page() -> None:
     if found.is_empty():
         st.info("No AI incident started in this window.")
         return
-    names = filters.system_names(engine)
     releases = _changes(engine, scope)
     dots = found.with_columns(name=pl.col("system").replace_strict(names, default=pl.col("system")).fill_null("No system"))
     figure = incident_chart.incident_dots(
@@ -75,8 +83,7 @@ def _provenance(scope: Scope, found: pl.DataFrame) -> str:
 
 
 def _metrics(scope: Scope, found: pl.DataFrame, mitigate: KpiResult, rate: KpiResult) -> None:
-    grid = st.grid("auto", min_column_width=240, gap="small")
-
+    grid = st.grid("auto", min_column_width=190, gap="small")
     card = partial(metric, grid)
     colours = {"on target": "blue", "at risk": "orange", "off target": "red"}
     target = quantities.target_words(mitigate.target, mitigate.direction, "hours")
@@ -96,13 +103,10 @@ def _metrics(scope: Scope, found: pl.DataFrame, mitigate: KpiResult, rate: KpiRe
         f"mean {quantities.duration(mean)}" if mean is not None else None,
         f"n {found.height}, {len(is_open)} open",
     )
-    acknowledged = found["acknowledged_hours"].drop_nulls()
-    card(
-        "Time to acknowledge, median",
-        quantities.duration(float(acknowledged.median())) if acknowledged.len() else quantities.UNKNOWN,  # type: ignore[arg-type]
-        None,
-        f"n {acknowledged.len()}, from detection",
-    )
+    for step, words in (("acknowledge", "from detection"), ("resolve", "from start")):
+        took = times(found, step, scope.period.end)
+        left_out = [f"{took.running} open"] * bool(took.running) + [f"{took.unknown} unknown"] * bool(took.unknown)
+        card(f"Time to {step}, median", quantities.duration(took.median), None, ", ".join([f"n {took.n}", *left_out, words]))
     card(
         "Per 1 M requests",
         quantities.quantity(rate.value, "per_million"),
@@ -171,4 +175,47 @@ def _list(dots: pl.DataFrame, releases: list[tuple[datetime, str, str | None]]) 
             "change": st.column_config.TextColumn("Change before", width=110),
         },
         most=7,
+    )
+
+
+def _alerts(engine: CachedEngine, scope: Scope, names: dict[str, str]) -> None:
+    """Which service level objectives burned their error budget too fast: a row for each rule that fired."""
+    rows = [
+        {
+            "severity": [ALERTS[severity][0]],
+            "system": names.get(budget.objective.system, budget.objective.system),
+            "kind": budget.objective.kind,
+            "good": budget.objective.objective * 100,
+            "burn": burn,
+            "times": len(fired),
+            "first": fired[0].start,
+            "last": fired[-1].end,
+            "is_burning": any(alert in budget.burning for alert in fired),
+        }
+        for budget in objectives.budgets(engine, scope)
+        for (severity, burn), alerts in groupby(budget.alerts, key=lambda alert: (alert.severity, alert.burn))
+        if (fired := list(alerts))
+    ]
+    if not rows:
+        return
+    count = len({(row["system"], row["kind"]) for row in rows})
+    table(
+        f"{count} {'objective' if count == 1 else 'objectives'} burned the error budget too fast",
+        pl.DataFrame(rows).sort("is_burning", "burn", descending=True),
+        "alerts",
+        {
+            "severity": st.column_config.MultiselectColumn(
+                "Alert", options=[words for words, _ in ALERTS.values()], color=[colour for _, colour in ALERTS.values()], width=90
+            ),
+            "system": st.column_config.TextColumn("System", width=190),
+            "kind": st.column_config.TextColumn("Objective", width=90),
+            "good": st.column_config.NumberColumn("Good, at least", format="%.2f %%", width=110),
+            "burn": st.column_config.NumberColumn("Faster than", format="%.1f ×", width=90),
+            "times": st.column_config.NumberColumn("Times", width=60),
+            "first": st.column_config.DatetimeColumn("First, UTC", format="D MMM HH:mm", width=110),
+            "last": st.column_config.DatetimeColumn("Until, UTC", format="D MMM HH:mm", width=110),
+            "is_burning": st.column_config.CheckboxColumn("Still burning", width=100),
+        },
+        most=6,
+        note="Burn 1 × uses the budget up exactly at the end of its window; rules of the SRE workbook, both windows of a rule together.",
     )

@@ -1,14 +1,14 @@
 """One KPI: its value and interval against the target, its course, its systems, and the rows that it rests on."""
 
 from collections import Counter
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 import streamlit as st
 
-from app import cards, kpi_charts, quantities, rows
+from app import cards, kpi_charts, quantities, rows, session
 from app.figure import Release
 from app.filterbar import Choice, toolbar
 from app.panel import chart, mode, table
@@ -18,9 +18,11 @@ from metrics import filters, scorecard
 from metrics.filters import Period, Scope
 from metrics.kpi import Kpi, KpiResult, Status, kpis
 
-TREND = {"week": 13, "month": 12}
+STEPS = {"Weeks": 13, "Months": 12, "Quarters": 8}  # how many are drawn at most
+USUAL = {"week": "Weeks", "month": "Months"}
 MOST_ROWS = 200
 UNNAMED = "Unattributed"
+SPAN: dict[str, Any] = {"start": pl.Datetime("us"), "end": pl.Datetime("us"), "value": pl.Float64}
 WORST_FIRST: tuple[Status, ...] = ("off target", "at risk", "on target")
 
 RELEASES = """
@@ -48,7 +50,7 @@ def page() -> None:
         row = rows.scorecard_row(result, [], False, {})
         st.html(cards.block(cards.value_card(row, "Value and interval", _qualifier(systems)) + cards.facts(rows.facts(result))))
     with right:
-        _trend(engine, kpi, scope, result)
+        _trend(engine, kpi, scope, result, systems)
     if result.value is None:
         return
     left, right = st.columns([1, 1.52], gap="small")
@@ -58,8 +60,13 @@ def page() -> None:
         _evidence(engine, result)
 
 
-def _trend(engine: CachedEngine, kpi: Kpi, scope: Scope, result: KpiResult) -> None:
-    windows = _windows(engine, kpi, scope.period)
+def _trend(engine: CachedEngine, kpi: Kpi, scope: Scope, result: KpiResult, systems: dict[str, KpiResult]) -> None:
+    usual = USUAL[kpi.trend_by]
+    chosen = st.segmented_control(
+        "Steps", list(STEPS), default=usual, required=True, key=f"steps_{kpi.number}", bind="query-params", label_visibility="collapsed"
+    )
+    step = str(chosen or usual)
+    windows = _windows(engine, step, scope.period)
     found = scorecard.trend(engine, kpi, [scope.with_period(window) for window in windows])
     newest = engine.query("select max(u.hour) as newest from usage_hour u")["newest"][0]
     course = pl.DataFrame(
@@ -74,35 +81,54 @@ def _trend(engine: CachedEngine, kpi: Kpi, scope: Scope, result: KpiResult) -> N
             }
             for r in found
         ],
-        schema={
-            "start": pl.Datetime("us"),
-            "end": pl.Datetime("us"),
-            "value": pl.Float64,
-            "low": pl.Float64,
-            "high": pl.Float64,
-            "is_open": pl.Boolean,
-        },
+        schema={**SPAN, "low": pl.Float64, "high": pl.Float64, "is_open": pl.Boolean},
     )
-    target = result.target if isinstance(result.target, float) else None
+    measured = [system for system, one in systems.items() if one.value is not None]
+    lines = _lines(session.version(), kpi.id, dict(scope.dimensions), [(window.start, window.end) for window in windows], measured)
     figure = kpi_charts.kpi_trend(
         course,
         mode(),
         unit=kpi.unit,
         better=kpi.better,
-        target=target,
+        name=str(filters.system_names(engine).get(scope.dimensions.get("system", ""), "All systems")),
+        target=result.target if isinstance(result.target, float) else None,
         target_words=quantities.target_words(result.target, result.direction, kpi.unit),
+        by_system=lines,
         releases=_releases(engine, windows, scope),
         height=330,
     )
-    by = {"week": "Weekly", "month": "Monthly"}[kpi.trend_by]
-    words = rows.change(result)
     chart(
-        _finding(kpi, words, scope.period.previous()),
+        _finding(kpi, rows.change(result), scope.period.previous()),
         figure,
-        course,
+        pl.concat([course, lines], how="diagonal"),
         f"trend_{kpi.id}",
-        f"{by} values; the band is the 95 % interval where there is one.",
+        "The band is the 95 % interval, or the range of what is unknown, where there is one."
+        + (" Grey: the systems, those that end worst by name." if lines.height else ""),
     )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _lines(
+    version: str, metric_id: str, dimensions: dict[str, str], windows: list[tuple[datetime, datetime]], systems: list[str]
+) -> pl.DataFrame:
+    """The course of each system; kept as a whole, since it takes a measurement for every system and window."""
+    engine, kpi = session.store(), kpis()[metric_id]
+    names = filters.system_names(engine)
+    found = [
+        {
+            "name": _called(system, names),
+            "start": start,
+            "end": end,
+            "value": scorecard.value(engine, kpi, Scope(Period(start, end), {**dimensions, "system": system})),
+        }
+        for system in systems
+        for start, end in windows
+    ]
+    return pl.DataFrame(found, schema={"name": pl.String, **SPAN})
+
+
+def _called(system: str, names: Mapping[str, str]) -> str:
+    return UNNAMED if system == filters.UNATTRIBUTED else names.get(system, system)
 
 
 def _finding(kpi: Kpi, words: str, before: Period) -> str:
@@ -110,17 +136,20 @@ def _finding(kpi: Kpi, words: str, before: Period) -> str:
     return f"{joined} against {quantities.days(before.start, before.end)}" if words else kpi.title
 
 
-def _windows(engine: CachedEngine, kpi: Kpi, period: Period) -> list[Period]:
-    """The weeks or months up to the end of the period for which the ledger has anything."""
+def _windows(engine: CachedEngine, step: str, period: Period) -> list[Period]:
+    """The weeks, months or quarters up to the end of the period for which the ledger has anything."""
     months = [month for month in filters.months(engine) if month.start < period.end]
     if not months:
         return [period]
     first = months[-1].start
-    if kpi.trend_by == "month":
-        return list(reversed(months[: TREND["month"]]))
-    monday = period.end - timedelta(days=period.end.weekday())
-    weeks = [Period(monday - timedelta(weeks=back + 1), monday - timedelta(weeks=back)) for back in range(TREND["week"])]
-    return [week for week in reversed(weeks) if week.start >= first] or [period]
+    if step == "Weeks":
+        monday = period.end - timedelta(days=period.end.weekday())
+        weeks = [Period(monday - timedelta(weeks=back + 1), monday - timedelta(weeks=back)) for back in range(STEPS[step])]
+        return [week for week in reversed(weeks) if week.start >= first] or [period]
+    if step == "Months":
+        return list(reversed(months[: STEPS[step]]))
+    quarters = {Period.parse(f"{month.start.year}-Q{(month.start.month + 2) // 3}") for month in months}
+    return sorted(quarters, key=lambda quarter: quarter.start)[-STEPS[step] :]
 
 
 def _releases(engine: CachedEngine, windows: Sequence[Period], scope: Scope) -> list[Release]:
@@ -151,7 +180,7 @@ def _systems(engine: CachedEngine, kpi: Kpi, result: KpiResult, systems: dict[st
     course = pl.DataFrame(
         [
             {
-                "name": UNNAMED if system == filters.UNATTRIBUTED else names.get(system, system),
+                "name": _called(system, names),
                 "value": r.value,
                 "low": r.interval_low,
                 "high": r.interval_high,
@@ -188,10 +217,11 @@ def _systems(engine: CachedEngine, kpi: Kpi, result: KpiResult, systems: dict[st
 
 
 def _evidence(engine: CachedEngine, result: KpiResult) -> None:
-    if result.evidence is None:
+    evidence = result.evidence
+    if evidence is None:
         return
-    found = engine.query(f"select * from ({result.evidence.sql}) as e limit {MOST_ROWS}", result.evidence.params)
-    total = engine.query(f"select count(*) as n from ({result.evidence.sql}) as e", result.evidence.params)["n"][0]
+    found = engine.query(f"select * from ({evidence.sql}) as e limit {MOST_ROWS}", evidence.params)
+    total = engine.query(f"select count(*) as n from ({evidence.sql}) as e", evidence.params)["n"][0]
     shown = f"{total:,} rows" if total <= MOST_ROWS else f"{MOST_ROWS} of {total:,} rows"
     table(
         f"Evidence: {shown}",
@@ -199,6 +229,7 @@ def _evidence(engine: CachedEngine, result: KpiResult) -> None:
         f"evidence_{result.metric_id}",
         {name: _column(name, kind) for name, kind in found.schema.items()},
         most=9,
+        every=lambda: engine.query(evidence.sql, evidence.params),
     )
 
 

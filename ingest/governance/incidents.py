@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from ingest.collector import Collector
+from ingest.governance import custom_fields
 from ingest.governance.records import KINDS
 from ingest.probe import Probe, is_gzip, parse_json
 
@@ -20,6 +21,8 @@ Document = Mapping[str, Any]
 
 # Where the answers of tools' APIs keep their incidents.
 LISTS = ("result", "issues", "incidents", "incident", "data", "items", "values")
+# What a field about AI says; any other word in it names what AI did.
+SAID = {"no": "no", "false": "no", "none": "no", "0": "no", "unknown": "unknown"}
 NUMBERED = re.compile(KINDS["incidents"].patterns["severity"][0], re.IGNORECASE)
 
 
@@ -99,7 +102,7 @@ def tool(
     def rows(document: Any) -> Iterator[dict[str, Any]]:
         for record in listed(document):
             # A record of another shape has no id, and is rejected for that.
-            yield _row(name, read(record)) if is_one(record) else {}
+            yield _row(name, record, read(record)) if is_one(record) else {}
 
     def recognise(probe: Probe) -> bool:
         if of_csv and probe.form == "csv" and is_one(dict.fromkeys(probe.columns)):
@@ -164,15 +167,18 @@ def tagged(tags: Iterable[str], what: str) -> list[str]:
     return [value for key, value in pairs if key in WORDS.tags[what] and value]
 
 
-def _row(tool_name: str, incident: Incident) -> dict[str, Any]:
+def _row(tool_name: str, record: Document, incident: Incident) -> dict[str, Any]:
     tags = incident.tags
+    if native := custom_fields.mitigated_at(record, tags):
+        incident.mitigated_at, incident.mitigated_source = native, "native"
+    said = custom_fields.ai(record, tags)
     return {
         **{name: getattr(incident, name) for name in COLUMNS if hasattr(incident, name)},
         "severity": _severity(incident.severity, WORDS.severity[tool_name]),
         "severity_said": incident.severity,
         "services": _json_list(incident.services),
         "tags": _json_list(tags),
-        "ai_attributed": _attribution(tags),
+        "ai_attributed": SAID.get(said.lower(), "yes") if said else _attribution(tags),
         "ai_cause": next((WORDS.causes[word] for word in _causes(tags) if word in WORDS.causes), None),
     }
 
@@ -191,7 +197,7 @@ def _attribution(tags: Iterable[str]) -> str | None:
         if key in WORDS.tags["not_ai"]:
             return "no"
         if key in WORDS.tags["ai"]:
-            return {"": "yes", "no": "no", "false": "no", "unknown": "unknown"}.get(value.lower(), "yes")
+            return SAID.get(value.lower(), "yes")
     return None
 
 

@@ -4,10 +4,12 @@ import dataclasses
 from html.parser import HTMLParser
 from typing import Any
 
+import polars as pl
 import pytest
 
 from app import cards
 from app.cards import ScorecardRow
+from app.drift_charts import heat_map
 from app.marks import Bullet
 from app.theme import STATUSES
 
@@ -142,3 +144,20 @@ def test_a_block_carries_its_own_rules_for_both_modes_and_no_one_elses() -> None
     assert "http" not in style
     rules = [line.strip() for line in style.splitlines() if "{" in line and not line.startswith("@")]
     assert all(selector.strip().startswith(".sl") for rule in rules for selector in rule.split("{")[0].split(","))
+
+
+def test_the_map_of_drift_says_in_text_and_shape_what_it_says_in_colour() -> None:
+    cells = pl.DataFrame(
+        {
+            "system": ["Claims <b>", "Claims <b>", "Search"],
+            "signal": ["output_tokens", "latency_ms", "output_tokens"],
+            "psi": [1.1, 0.02, 0.0],
+            "size": ["major", "none", "few"],
+            "words": ["PSI 1.10", "PSI 0.02", "n 12"],
+        }
+    )
+    html = heat_map(cells, ("Claims <b>", "output_tokens"))
+    assert "<td class='sl-major sl-chosen' title='PSI 1.10'>■ <span>1.10</span></td>" in html
+    assert "<td class='sl-few' title='n 12'><span>few</span></td><td></td>" in html
+    assert "Claims &lt;b&gt;" in html
+    assert "■ major, PSI ≥ 0.25" in html

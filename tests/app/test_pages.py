@@ -1,5 +1,6 @@
 """Pages over the sample company's ledger: what they show is what the metric functions say, to the last digit."""
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -120,6 +121,16 @@ def test_the_page_of_a_kpi_says_what_it_is_and_lists_what_it_rests_on(served: St
     assert result.evidence is not None
     count = served.query(f"select count(*) as n from ({result.evidence.sql}) e", result.evidence.params)["n"][0]
     assert any("Evidence" in text.value and f"{count:,} rows" in text.value for text in page.markdown)
+
+
+@pytest.mark.parametrize(("step", "windows"), [("Weeks", 12), ("Months", 3), ("Quarters", 1)])
+def test_the_course_of_a_kpi_is_drawn_for_the_company_and_each_system(served: Store, step: str, windows: int) -> None:
+    page = show("kpis", kpi="Production readiness", steps_3=step)
+    assert not page.exception
+    [figure] = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart") if "trend" in chart.proto.id]
+    lines = {trace["name"]: len(trace["x"]) for trace in figure["data"] if trace.get("name")}
+    assert lines["All systems"] == windows
+    assert "Policy Search" in lines
 
 
 def test_the_evidence_of_every_kpi_can_be_listed(sample: Store) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from ingest.collector import collectors
+from ingest.governance import custom_fields
+from ingest.governance.custom_fields import CustomFields
 from ingest.governance.incidents import WORDS
 from ingest.load import Loader, Outcome
 from ingest.store import Store
@@ -337,6 +339,37 @@ def test_the_last_row_of_an_event_log_counts_and_the_first_active_one_acknowledg
     kept = row(store, "INC9")
     assert (kept["started_at"], kept["acknowledged_at"], kept["resolved_at"], kept["severity"]) == (
         datetime(2026, 2, 28, 1, 16), datetime(2026, 2, 28, 2), datetime(2026, 2, 28, 8, 50), 2)  # fmt: skip
+
+
+# ---------------------------------------------------------------- fields that settings name
+
+
+@pytest.fixture
+def own_fields() -> Iterator[None]:
+    custom_fields.use(CustomFields(("Service restored", "u_restored", "customfield_7"), ("u_ai", "customfield_8", "AI related")))
+    yield
+    custom_fields.use(CustomFields())
+
+
+@pytest.mark.usefixtures("own_fields")
+@pytest.mark.parametrize(
+    ("document", "own"),
+    [
+        (SERVICENOW, {"u_restored": {"value": "2026-10-01 10:30:00"}, "u_ai": {"display_value": "No"}}),
+        (JIRA, {"fields": JIRA["fields"] | {"customfield_7": "2026-10-01T18:30:00+0800", "customfield_8": [{"value": "no"}]}}),
+        (
+            PAGERDUTY,
+            {"custom_fields": [{"name": "service restored", "value": "2026-10-01T10:30:00Z"}, {"name": "ai related", "value": "False"}]},
+        ),
+    ],
+    ids=["servicenow", "jira", "pagerduty"],
+)
+def test_a_field_that_settings_name_is_the_native_mitigation_and_tells_of_ai(
+    loader: Loader, store: Store, tmp_path: Path, document: dict[str, Any], own: dict[str, Any]
+) -> None:
+    assert load(loader, tmp_path, document | own).rows == 1
+    [kept] = store.query("select mitigated_at, mitigated_source, ai_attributed from incidents").rows()
+    assert kept == (datetime(2026, 10, 1, 10, 30), "native", "no")
 
 
 # ---------------------------------------------------------------- files of the tools themselves

@@ -66,6 +66,13 @@ PROVOKED: dict[str, tuple[Callable[[Ledger], None], tuple[str, ...]]] = {
         )[0],
         ("traces.pb: 1", "the message is cut off"),
     ),
+    "references": (
+        lambda ledger: (
+            ledger.put("systems", {"system_id": "claims"}),
+            ledger.put("releases", {"release_id": "R1", "system_id": "claims"}, {"release_id": "R2", "system_id": "ghost"}),
+        )[0],
+        ("1 rows", "the release R2: no system ghost"),
+    ),
     "unpriced": (
         lambda ledger: ledger.put("spans", {**CALL, "model": "new-1", "cost_status": "unpriced_model", "input_tokens": 4321}),
         ("new-1 (openai)", "4,321 input tokens", "add it to a price file"),

@@ -213,6 +213,45 @@ def test_a_baseline_that_a_person_accepted_holds_from_then_on(ledger: Ledger) ->
     assert (row["state"], row["baseline"]) == ("INSUFFICIENT_DATA", f"accepted {accepted}")
 
 
+def thin_start(chance: np.random.Generator, days: int, doubled_from: int) -> list[dict[str, Any]]:
+    """A pilot's month with two values a day, then traffic whose values double on a day and stay so."""
+    rows = []
+    for place in range(days):
+        level = chance.normal(0, 0.1) + (np.log(2) if place >= doubled_from else 0)
+        counts = log_bins(500 * np.exp(level + chance.normal(0, 0.4, 2 if place < 28 else 60)))
+        rows += [{"day": BASELINE + timedelta(days=place), "signal": "output_tokens", "bin": name, "n": n} for name, n in counts.items()]
+    return rows
+
+
+def test_a_thin_pinned_reference_gives_way_to_a_trailing_one_that_a_lasting_drift_does_not_fill(ledger: Ledger) -> None:
+    put_rows(ledger, thin_start(np.random.default_rng(11), days=100, doubled_from=70))
+    runs.update(ledger, drift_run.run, datetime(2026, 12, 1))
+    found = dict(ledger.query("select current_end, state from drift_results order by 1").rows())
+    baselines = dict(ledger.query("select current_end, baseline from drift_results").rows())
+    calm, last = BASELINE + timedelta(days=66), BASELINE + timedelta(days=99)
+    assert (found[calm], baselines[calm].split()[0]) == ("NO_DRIFT", "trailing")
+    drifted = [day for day, state in found.items() if state == "DRIFT"]
+    assert drifted == [min(drifted) + timedelta(days=offset) for offset in range(len(drifted))], "no gap once it began"
+    assert BASELINE + timedelta(days=70) < min(drifted) <= BASELINE + timedelta(days=76)
+    assert max(drifted) == last
+
+
+@pytest.mark.slow
+def test_a_trailing_reference_is_the_same_whether_days_are_compared_as_they_come_or_all_at_once() -> None:
+    rows = thin_start(np.random.default_rng(12), days=90, doubled_from=70)
+    at_once, daily = Ledger(), Ledger()
+    put_rows(at_once, rows)
+    runs.update(at_once, drift_run.run, datetime(2026, 12, 1))
+    for place in range(90):
+        day = BASELINE + timedelta(days=place)
+        put_rows(daily, [row for row in rows if row["day"] == day])
+        runs.update(daily, drift_run.run, datetime.combine(day + timedelta(days=1), datetime.min.time()))
+    told = "select current_end, state, baseline, psi, p_value, q_value from drift_results order by 1"
+    assert at_once.query(told).rows() == daily.query(told).rows()
+    at_once.close()
+    daily.close()
+
+
 def test_the_version_that_moved_is_named_with_its_first_day(ledger: Ledger) -> None:
     before, after = (clustered_days(np.random.default_rng(4), ["output_tokens"], factor=factor, model="m") for factor in (1.0, 2.0))
     changed = DAY - timedelta(days=4)

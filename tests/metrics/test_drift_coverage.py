@@ -51,6 +51,16 @@ def test_a_system_counts_with_input_and_output_and_with_quality_where_it_is_judg
     assert "Silent: 0 calls a week" in found.note
 
 
+def test_a_reference_that_nobody_pinned_watches_nothing(ledger: Ledger) -> None:
+    put_system(ledger, "a")
+    put_result(ledger, "a", *BOTH)
+    assert drift_coverage(ledger, scope()).value == 1
+    with ledger.transaction() as cursor:
+        cursor.execute("update drift_results set baseline = 'trailing 2026-08-01' where signal = 'input_tokens'")
+    found = drift_coverage(ledger, scope())
+    assert (found.value, found.note.split(" · ")[0]) == (0, "A: no complete pinned reference")
+
+
 def test_an_evaluator_that_no_longer_runs_takes_nothing_away(ledger: Ledger) -> None:
     put_system(ledger, "a")
     put_result(ledger, "a", *BOTH)

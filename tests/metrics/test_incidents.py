@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from metrics.definitions import KEY, Definitions
 from metrics.incidents import incident_rate, time_to_mitigate, timeline
 from tests.metrics.ledger import Ledger, ledger, scope
 
@@ -63,6 +64,14 @@ def test_an_incident_without_a_verdict_is_ais_where_its_system_is_registered(led
     ledger.put("systems", {"system_id": "claims", "valid_from": datetime(1970, 1, 1)})
     ledger.put("incidents", incident(1, ai_attributed=None, system_id="claims"), incident(2, ai_attributed=None, system_id="printer"))
     assert incident_rate(ledger, scope()).value == 1
+
+
+def test_an_incident_of_a_service_that_the_company_lists_is_not_ais(ledger: Ledger) -> None:
+    ledger.put_usage(1, requests=1_000_000)
+    ledger.put("incidents", incident(1, ai_attributed=None, system_id="Printer"), incident(2, ai_attributed=None, system_id="billing"))
+    assert incident_rate(ledger, scope()).exclusions == {"attribution unknown": 2}
+    ledger.put("ledger_meta", {"key": KEY, "value": Definitions(not_ai_services=("printer",)).json()})
+    assert incident_rate(ledger, scope()).exclusions == {"attribution unknown": 1}
 
 
 def test_without_production_requests_there_is_no_rate(ledger: Ledger) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from metrics import inventory
 from metrics.completeness import inventory_completeness
+from metrics.definitions import KEY, Definitions
 from metrics.filters import Period
 from metrics.kpi import kpis
 from metrics.scorecard import evaluate
@@ -154,3 +155,10 @@ def test_without_a_register_the_reason_says_what_was_seen(ledger: Ledger) -> Non
     charge(ledger, "gpt-4o")
     result = evaluate(ledger, kpis()["inventory_completeness"], scope())
     assert (result.state, result.note) == ("NO_DATA", "No inventory loaded; 2 items seen in traces and bills")
+
+
+@pytest.mark.parametrize(("system", "finding"), [("s", "review expired"), ("s2", "complete"), ("nobody", "tier unknown")])
+def test_a_company_may_ask_for_other_days_between_reviews(register: Ledger, system: str, finding: str) -> None:
+    register.put("ledger_meta", {"key": KEY, "value": Definitions(review_days=60, tier_1_review_days=59).json()})
+    register.put("inventory_items", item("m", system_id=system))  # reviewed 60 days before the last day of the window
+    assert findings(register)["m"] == finding

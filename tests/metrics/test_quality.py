@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from metrics import quality, stats
+from metrics.definitions import KEY, Definitions, EvaluationRule
 from metrics.filters import Period
 from metrics.kpi import kpis
 from metrics.retrieval_precision import is_changed, retrieval_precision
@@ -54,15 +55,35 @@ def seen_by_both(prefix: str, cells: tuple[int, int, int, int], **columns: Any) 
     return verdicts + people(both + missed, cells[0] + cells[1], **columns) + people(false_alarm + fine, 0, **columns)
 
 
-def test_a_verdict_follows_the_rule_of_its_name() -> None:
-    rules = quality.rules()
-    assert rules["hallucination"].is_bad(0.5, None) is True
-    assert rules["faithfulness"].is_bad(0.9, None) is False
-    assert rules["faithfulness"].is_bad(0.9, "Unfaithful") is True  # with a label, the score is not looked at
-    assert rules["hallucination"].is_bad(None, "who knows") is None
-    assert rules["hallucination"].is_bad(0.7, "who knows") is True
+def test_a_verdict_follows_the_rule_of_its_name(ledger: Ledger) -> None:
+    rules = quality.rules(ledger)
+    assert quality.is_bad(rules["hallucination"], 0.5, None) is True
+    assert quality.is_bad(rules["faithfulness"], 0.9, None) is False
+    assert quality.is_bad(rules["faithfulness"], 0.9, "Unfaithful") is True  # with a label, the score is not looked at
+    assert quality.is_bad(rules["hallucination"], None, "who knows") is None
+    assert quality.is_bad(rules["hallucination"], 0.7, "who knows") is True
     assert {rule.kpi for rule in rules.values()} == {quality.UNSUPPORTED, quality.SAFETY, quality.RETRIEVAL}
     assert all(quality.normal(name) == name for name in rules)
+
+
+def test_a_company_names_its_own_evaluations_and_turns_usual_ones_round(ledger: Ledger) -> None:
+    own = {
+        "Tone of voice": EvaluationRule("safety_violation_rate", bad_labels=("rude",)),
+        "hallucination": EvaluationRule("unsupported_claim_rate", bad_at_most=0.5),
+    }
+    ledger.put("ledger_meta", {"key": KEY, "value": Definitions(evaluation_names=own).json()})
+    put(ledger, judge(["a", "b"], 1) + judge(["c"], 0, name="tone.of voice", label="rude"))
+    claims, safety = (quality.verdicts(ledger, scope(), kpi) for kpi in (quality.UNSUPPORTED, quality.SAFETY))
+    assert sorted(claims.select("item", "is_bad").rows()) == [("a", False), ("b", True)]
+    assert safety.select("item", "is_bad").rows() == [("c", True)]
+
+
+def test_the_evidence_of_a_rate_lists_what_feeds_it_and_nothing_else(ledger: Ledger) -> None:
+    put(ledger, judge(["a", "b"], 1) + judge(["c"], 1, name="toxicity") + judge(["d"], 1, name="unknown"))
+    for measure, items in ((unsupported_claim_rate, {"a", "b"}), (safety_violation_rate, {"c"}), (retrieval_precision, set())):
+        evidence = measure(ledger, scope()).evidence
+        assert evidence is not None
+        assert set(ledger.query(evidence.sql, evidence.params)["item"]) == items
 
 
 def test_what_a_row_says_itself_comes_before_the_rule_and_names_are_normalised(ledger: Ledger) -> None:
@@ -322,23 +343,22 @@ def test_less_than_all_answers_screened_is_partial_and_weighted(ledger: Ledger) 
     assert (found.coverage, found.state, found.interval_method) == (0.1, "PARTIAL", "Wilson on weighted sample")
 
 
-def test_policies_are_told_apart_by_tier(ledger: Ledger) -> None:
+def test_policies_are_told_apart_by_system_and_tier_and_what_was_blocked_from_what_was_delivered(ledger: Ledger) -> None:
     ledger.put("systems", {"system_id": "claims", "risk_tier": 1, "valid_from": datetime(1970, 1, 1)})
-    call = {
-        "role": "call",
-        "trace_id": "t",
-        "span_id": "s",
-        "sent_trace_id": "t",
-        "started_at": AT,
-        "response_id": "a0",
-        "system": "claims",
-    }
-    ledger.put("spans", call)
-    put(ledger, screen(["a0", "a1"], 1) + screen(["a0"], 1, name="personal_data", label="leak"))
-    assert by_policy(ledger, scope()).rows() == [
-        ("personal_data", 1, 1, 1, 0, 0),
-        ("toxicity", None, 1, 0, 0, 0),
-        ("toxicity", 1, 1, 1, 0, 0),
+    call = {"role": "call", "trace_id": "t", "sent_trace_id": "t", "started_at": AT, "system": "claims"}
+    for place in range(4):
+        ledger.put("spans", {**call, "span_id": f"s{place}", "response_id": f"a{place}"})
+    ledger.put("spans", {**call, "span_id": "s4", "finish_reason": "content_filter"})
+    put(ledger, screen(["a0", "b0"], 1) + screen(["a1", "a2"], 2) + screen(["a3"], 1, label="blocked"))
+    put(ledger, screen(["a2"], 0, evaluator_kind="human", evaluator_version=None))
+    put(ledger, screen(["a0"], 1, name="personal_data", label="leak"))
+    found = by_policy(ledger, scope())
+    assert found.columns == ["policy", "system", "tier", "screened", "violations", "open", "blocked", "cleared"]
+    assert found.rows() == [
+        ("personal_data", "claims", 1, 1, 1, 1, 0, 0),
+        ("provider's own filter", "claims", 1, None, None, None, 1, None),
+        ("toxicity", None, None, 1, 0, 0, 0, 0),
+        ("toxicity", "claims", 1, 4, 2, 2, 1, 1),
     ]
 
 

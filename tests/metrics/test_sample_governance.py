@@ -1,12 +1,13 @@
 """The governance KPIs of the sample company are what its generator, which shares no code with them, says they are."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
 
 from ingest.store import Store
-from metrics import inventory
+from metrics import inventory, objectives
 from metrics.filters import UNATTRIBUTED, Period
 from metrics.kpi import KpiResult, kpis
 from metrics.scorecard import breakdown, evaluate
@@ -92,3 +93,23 @@ def test_every_kpi_has_a_target_and_the_month_shows_every_status(sample: Store) 
     assert all(result.target is not None for result in found)
     assert {"on target", "at risk", "off target"} <= {result.status for result in found}
     assert not [result.metric_id for result in found if result.state == "ERROR"]
+
+
+@pytest.mark.parametrize("month", ["2026-07", "2026-08", "2026-09"])
+def test_error_budgets_are_what_really_happened(sample: Store, month: str) -> None:
+    known = json.loads((SAMPLE.parent / "truth.json").read_text())["error_budgets"][month]
+    found = {budget.objective.objective_id: budget for budget in objectives.budgets(sample, scope(Period.parse(month)))}
+    assert {name: (budget.valid, budget.bad) for name, budget in found.items()} == {
+        name: (budget["valid"], budget["bad"]) for name, budget in known.items()
+    }
+    assert {name: budget.used for name, budget in found.items()} == pytest.approx({name: budget["used"] for name, budget in known.items()})
+
+
+def test_the_burst_of_errors_and_the_longer_answers_raise_alerts(sample: Store) -> None:
+    august, september = (
+        {budget.objective.objective_id: budget for budget in objectives.budgets(sample, scope(Period.parse(month)))}
+        for month in ("2026-08", "2026-09")
+    )
+    assert any(alert.severity == "page" and alert.start.date() == date(2026, 8, 18) for alert in august["SLO-04"].alerts)
+    assert not august["SLO-03"].alerts
+    assert any(alert.severity == "ticket" and alert.start.date() >= date(2026, 9, 10) for alert in september["SLO-03"].alerts)

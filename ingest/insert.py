@@ -250,7 +250,7 @@ def _is_any(name: str, collector: Collector) -> str:
 def _is_untold(name: str, collector: Collector) -> str:
     """SQL for rows of a format that does not tell a column apart."""
     others = {other: collectors()[other] for other in collector.replaces}
-    coarser = [other for other, about in others.items() if name not in (*about.slice, *about.parts)]
+    coarser = [other for other, about in others.items() if name not in (*about.slice, *about.parts, *(about.period or ()))]
     return " or ".join(["false", *(f"t.source = '{other}'" for other in coarser)])
 
 

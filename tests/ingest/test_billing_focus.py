@@ -405,3 +405,18 @@ def test_google_s_months_begin_in_california_and_are_the_months_of_its_own_expor
     assert billed(store) == Decimal("0.65") + Decimal("4.65"), "November stays"
     load_text(loader, tmp_path / "again.jsonl", gcp.lines(gcp.line(cost=2)))
     assert billed(store) == Decimal("1.65") + Decimal("4.65")
+
+
+def test_a_usage_report_takes_the_place_of_its_own_month_only(loader: Loader, store: Store, tmp_path: Path, fixtures: Path) -> None:
+    report = fixtures / "billing/aws/cur2_bedrock.csv"
+    payer = next(csv.DictReader(report.open()))["bill_payer_account_id"]
+    months = {
+        "2026-09": {"ChargePeriodStart": "2026-09-02", "ChargePeriodEnd": "2026-09-03"},
+        "2026-10": {},
+    }
+    for month, about in months.items():
+        period = {"BillingPeriodStart": f"{month}-01", "BillingPeriodEnd": "2026-10-01" if about else "2026-11-01"}
+        load_text(loader, tmp_path / f"{month}.csv", focus({"BillingAccountId": payer, "BilledCost": "100", **period, **about}))
+    [outcome] = loader.load(find_files([report]))
+    assert outcome.replaced == {"focus": 1}
+    assert billed(store) == Decimal("159.0404"), "September stays"

@@ -11,7 +11,7 @@ from app.figure import blank
 from app.theme import PALETTES, Mode
 
 STEPS = {
-    "price_effects": "Named price<br>effects",
+    "price_effects": "Price<br>effects",
     "untraced_usage": "Untraced<br>usage",
     "non_token": "Not tokens",
     "tax_credit": "Tax and<br>credits",

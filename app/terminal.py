@@ -103,5 +103,6 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
         "currency": outcome.currency,
         "message": outcome.message,
         "duplicates_removed": outcome.duplicates_removed,
+        "replaced": outcome.replaced,
         "rejects": [{"position": r.position, "reason": r.reason} for r in outcome.rejects[:100]],
     }

@@ -215,24 +215,26 @@ def attribute_again(cursor: duckdb.DuckDBPyConnection, attribution: Attribution)
 def _replace_slice(cursor: duckdb.DuckDBPyConnection, collector: Collector, incoming: Incoming, run: Run) -> dict[str, int]:
     """Delete what this file replaces: what earlier loads said of the same, and for whole exports this load's files too.
     The number of rows that went of each other collector."""
-    covered = incoming.covered
+    covered, table = incoming.covered, collector.target
     if not covered.columns:
         return {}
+    during = [f"t.{collector.period[0]} < k.{collector.period[1]}", f"t.{collector.period[1]} > k.{collector.period[0]}"] \
+        if collector.period else []
+    own = [f"t.{name} is not distinct from k.{name}" for name in collector.slice]
+    continued = covered.with_columns(pl.Series("kept", _continued(collector, incoming, run), pl.List(pl.Int64)))
+    cursor.register("covered", continued.unique([*collector.slice, *(collector.period or ())], maintain_order=True))
+    cursor.execute(f"""delete from {table} t using covered k where t.source = $source and {' and '.join([*own, *during])}
+                         and not list_contains($kept, t.load_id) and not list_contains(k.kept, t.load_id)""",
+                   {"source": collector.name, "kept": [*run.known_ids, *run.load_ids] if collector.chunked else []})
     # One format may name the account and the other not: between formats an unnamed account is any.
-    same = [f"(t.{name} is not distinct from k.{name} or t.source <> $source and ({_is_any(name, collector)}))" for name in collector.slice]
-    same += [f"(t.source = $source or t.{name} is not distinct from k.{name} or {_is_untold(name, collector)})" for name in collector.parts]
-    if collector.period is not None:
-        start, end = collector.period
-        same += [f"t.{start} < k.{end}", f"t.{end} > k.{start}"]
-    cursor.register("covered", covered.with_columns(pl.Series("kept", _continued(collector, incoming, run), pl.List(pl.Int64))))
-    gone = cursor.execute(f"""delete from {collector.target} t using covered k
-                       where list_contains($sources, t.source) and {' and '.join(same)}
-                         and not (t.source = $source and list_contains($kept, t.load_id))
-                         and not list_contains(k.kept, t.load_id) returning t.source""",
-                   {"source": collector.name, "sources": [collector.name, *collector.replaces],
-                    "kept": [*run.known_ids, *run.load_ids] if collector.chunked else []}).fetchall()
+    same = [f"(t.{name} is not distinct from k.{name} or {_is_any(name, collector)})" for name in collector.slice]
+    same += [f"(t.{name} is not distinct from k.{name} or {_is_untold(name, collector)})" for name in collector.parts]
+    cursor.register("covered", covered)
+    gone = cursor.execute(f"""delete from {table} t using covered k
+                       where list_contains($others, t.source) and {' and '.join([*same, *during])} returning t.source""",
+                          {"others": list(collector.replaces)}).fetchall()
     cursor.unregister("covered")
-    return dict(sorted(Counter(source for source, in gone if source != collector.name).items()))
+    return dict(sorted(Counter(source for source, in gone).items()))
 
 
 def _slice(covered: pl.DataFrame) -> dict[str, Any] | None:
@@ -250,7 +252,7 @@ def _is_any(name: str, collector: Collector) -> str:
 def _is_untold(name: str, collector: Collector) -> str:
     """SQL for rows of a format that does not tell a column apart."""
     others = {other: collectors()[other] for other in collector.replaces}
-    coarser = [other for other, about in others.items() if name not in (*about.slice, *about.parts)]
+    coarser = [other for other, about in others.items() if name not in (*about.slice, *about.parts, *(about.period or ()))]
     return " or ".join(["false", *(f"t.source = '{other}'" for other in coarser)])
 
 

@@ -6,9 +6,10 @@ from something known independently of the bill's own rate, so a wrong bill canno
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 from metrics.bridge import EFFECTS, STEP, ZERO, Basis, Bucket, Key, Line, Reconciliation
@@ -71,7 +72,9 @@ def reconcile(engine: Engine, scope: Scope) -> Reconciliation:
     _set_uplift(lines)
     provisional = {key(row) for row in billed if row["is_provisional"]}
     provisioned = {
-        (row["provider"], None if row["is_long"] else key(row).day, project(row)) for row in billed if row["unit_class"] == "provisioned"
+        (row["provider"], None if row["is_long"] else key(row).day, project(row), row["model"] or "")
+        for row in billed
+        if row["unit_class"] == "provisioned"
     }
     sent = exports(engine)
     chosen = scope.dimensions
@@ -170,12 +173,11 @@ def _bucket(key: Key, lines: list[Line], around: Mapping[Key, Mapping[str, tuple
     return bucket
 
 
-def _basis(bucket: Bucket, provisioned: Collection[tuple[str, date | None, str]]) -> Basis:
-    """How the bill tells the tokens of a bucket; provisioned hours are billed by day or by month, by project or for all."""
+def _basis(bucket: Bucket, provisioned: set[tuple[str, date | None, str, str]]) -> Basis:
+    """How the bill tells the tokens of a bucket; provisioned hours are billed by day or by month, of a project and a model or of all."""
     key = bucket.key
     if any(line.is_split for line in bucket.lines):
         return "list_price"
     is_billed = any(line.kind == "token" and (line.is_charged or line.billed_tokens) for line in bucket.lines)
-    if not is_billed and any((key.provider, day, project) in provisioned for day in (key.day, None) for project in (key.project, "")):
-        return "provisioned"
-    return "tokens"
+    hours = {(key.provider, *where) for where in product((key.day, None), (key.project, ""), (key.model, ""))}
+    return "provisioned" if not is_billed and hours & provisioned else "tokens"

@@ -129,6 +129,7 @@ def test_the_installed_command_prints_one_json_document_and_nothing_else(tmp_pat
             "currency": "USD",
             "message": "",
             "duplicates_removed": 0,
+            "replaced": {},
             "rejects": [],
         }
     ]

@@ -139,7 +139,7 @@ def _states(found: Reconciliation) -> None:
 
 def _hint(number: int, hint: RateHint) -> None:
     with st.container(border=True, key=f"hint_{number}"):
-        words, accept = st.columns([5, 1.2], vertical_alignment="center", gap="small")
+        words, accept = st.columns([4, 1.4], vertical_alignment="center", gap="small")
     words.markdown(
         f"**{escape(theme.provider(hint.provider).name)}** {escape(hint.words)}. "
         f"{escape(quantities.money_cents(hint.unexplained_usd, signed=True))} of the unexplained."

@@ -61,11 +61,17 @@ COLUMNS = {
 ACCOUNT = "regexp_extract(coalesce(x_BillingAccountId, BillingAccountId), '^(/.*/)?(.+)$', 2)"
 SUB_ACCOUNT = "nullif(regexp_extract(SubAccountId, '^(/.*/)?(.+)$', 2), '')"
 
+# A period of Google's begins at midnight in California: what is within a day's time zones of a month is that month, so that
+# one month is one period in every format.
+MONTH = """case when abs(epoch({0}) - epoch(date_trunc('month', {0} + interval 12 hour))) <= 14 * 3600
+                then date_trunc('month', {0} + interval 12 hour) else {0} end"""
+
 # Exports keep the text of a meter in different columns. Tags may come without the braces.
 LINES = f"""
     select source_row, BilledCost as billed_cost, EffectiveCost as effective_cost, ListCost as list_cost,
            ContractedCost as contracted_cost, upper(BillingCurrency) as billing_currency,
-           BillingPeriodStart as billing_period_start, BillingPeriodEnd as billing_period_end,
+           {MONTH.format("BillingPeriodStart")} as billing_period_start,
+           {MONTH.format("BillingPeriodEnd")} as billing_period_end,
            ChargePeriodStart as charge_period_start, ChargePeriodEnd as charge_period_end, ChargeCategory as charge_category,
            ChargeClass as charge_class, ChargeDescription as charge_description, ServiceName as service_name,
            ServiceCategory as service_category,

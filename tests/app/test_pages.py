@@ -1,6 +1,7 @@
 """Pages over the sample company's ledger: what they show is what the metric functions say, to the last digit."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ from ingest.store import Store
 from metrics import filters, reconcile_report, scorecard, spend
 from metrics.filters import Period, Scope
 from metrics.kpi import kpis
+from metrics.rate_hints import rate_hints
 from metrics.reconcile import reconcile
 
 PAGES = sorted(path.stem for path in Path(app.views.__path__[0]).glob("*.py") if "\ndef page() -> None:" in path.read_text("utf-8"))
@@ -210,3 +212,23 @@ def test_the_worst_buckets_of_the_page_are_those_of_the_reconciliation(served: S
     shown = next(frame.value for frame in page.dataframe if "seller" in frame.value.columns)
     assert shown["unexplained"].iloc[0] == pytest.approx(float(series["unexplained"][0]))
     assert (shown["billed_usd"].iloc[0], shown["days"].iloc[0]) == (pytest.approx(float(series["billed_usd"][0])), series["days"][0])
+
+
+def test_one_click_records_the_rate_that_the_bill_shows(served: Store, sample_path: Path, tmp_path: Path) -> None:
+    shutil.copy(sample_path, tmp_path / "own.duckdb")
+    own = Store(tmp_path / "own.duckdb")
+    session.use(own)
+    [hint] = rate_hints(reconcile(own, SEPTEMBER))
+    before = reconcile(own, SEPTEMBER).bridge()
+    page = show("reconciliation")
+    page.button(key="accept_0").click().run()
+    found = reconcile(own, SEPTEMBER)
+    after = found.bridge()
+    assert not page.exception
+    assert not any(button.key == "accept_0" for button in page.button)
+    assert rate_hints(found) == []
+    assert before["unexplained"] - after["unexplained"] == pytest.approx(hint.unexplained_usd, abs=Decimal("0.01"))
+    assert own.query("select count(*) from events where kind = 'reprice'").item() == 1
+    assert own.query("select count(*) from prices where kind = 'contract' and starts_with(source, 'accepted')").item() > 0
+    session.use(served)
+    own.close()

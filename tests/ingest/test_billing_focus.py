@@ -16,6 +16,7 @@ from ingest.store import Store
 from metrics import focus_out
 from metrics.filters import Period
 from metrics.showback import showback
+from tests.ingest import test_billing_gcp as gcp
 from tests.ingest.bills import BILLS, MONTHS, TOKEN_CLASSES, billed, by_month, load_text, true_by_month
 
 ROW = {
@@ -383,3 +384,39 @@ def test_mixed_currencies_name_those_without_a_rate(loader: Loader, store: Store
     rows = {"BillingCurrency": "EUR"}, {"BillingCurrency": "GBP", "x_BilledCostInUsd": "1.2"}, {}
     outcome = load_text(loader, tmp_path / "focus.csv", focus(*rows))
     assert (outcome.status, "billed in EUR without a rate to USD" in outcome.message, billed(store)) == ("failed", True, 0)
+
+
+def test_google_s_months_begin_in_california_and_are_the_months_of_its_own_export(loader: Loader, store: Store, tmp_path: Path) -> None:
+    november = gcp.line(
+        usage_start_time="2026-11-02 10:00:00 UTC", usage_end_time="2026-11-02 11:00:00 UTC", invoice={"month": "202611"}, cost=5
+    )
+    load_text(loader, tmp_path / "export.jsonl", gcp.lines(gcp.line(), november))
+    october = {
+        **VERTEX,
+        "BillingAccountId": "0000-1",
+        "BillingPeriodStart": "2026-10-01T07:00:00Z",
+        "BillingPeriodEnd": "2026-11-01T07:00:00Z",
+        "ChargePeriodStart": "2026-10-01T10:00:00Z",
+        "ChargePeriodEnd": "2026-10-01T11:00:00Z",
+        "BilledCost": "0.65",
+    }
+    outcome = load_text(loader, tmp_path / "focus.csv", focus(october))
+    assert outcome.replaced == {"gcp_billing": 1}
+    assert billed(store) == Decimal("0.65") + Decimal("4.65"), "November stays"
+    load_text(loader, tmp_path / "again.jsonl", gcp.lines(gcp.line(cost=2)))
+    assert billed(store) == Decimal("1.65") + Decimal("4.65")
+
+
+def test_a_usage_report_takes_the_place_of_its_own_month_only(loader: Loader, store: Store, tmp_path: Path, fixtures: Path) -> None:
+    report = fixtures / "billing/aws/cur2_bedrock.csv"
+    payer = next(csv.DictReader(report.open()))["bill_payer_account_id"]
+    months = {
+        "2026-09": {"ChargePeriodStart": "2026-09-02", "ChargePeriodEnd": "2026-09-03"},
+        "2026-10": {},
+    }
+    for month, about in months.items():
+        period = {"BillingPeriodStart": f"{month}-01", "BillingPeriodEnd": "2026-10-01" if about else "2026-11-01"}
+        load_text(loader, tmp_path / f"{month}.csv", focus({"BillingAccountId": payer, "BilledCost": "100", **period, **about}))
+    [outcome] = loader.load(find_files([report]))
+    assert outcome.replaced == {"focus": 1}
+    assert billed(store) == Decimal("159.0404"), "September stays"

@@ -237,6 +237,13 @@ def test_calls_on_provisioned_hours_are_not_billed_by_tokens_and_say_so(ledger: 
     assert rows_of(ledger, row)[1]["charge_description"].to_list() == ["hours"]
 
 
+def test_hours_of_one_model_explain_no_call_of_another(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, tmp_path)
+    call(ledger, input_tokens=100_000)
+    charge(ledger, "7.00", unit_class="provisioned", model="another")
+    assert {bucket.basis for bucket in reconcile(ledger, scope()).buckets if bucket.key.model == "m"} == {"tokens"}
+
+
 def test_a_month_billed_in_one_line_is_open_until_its_end_and_leads_to_all_its_calls(ledger: Ledger, tmp_path: Path) -> None:
     book(ledger, tmp_path)
     ledger.put("loads", {"id": 1, "source": "acme_costs", "status": "loaded", "rows": 1, "finished_at": datetime(2026, 9, 15)})

@@ -235,6 +235,8 @@ def _evidence(engine: CachedEngine, result: KpiResult) -> None:
 
 def _column(name: str, kind: pl.DataType) -> Any:
     title = name.removesuffix("_usd").removesuffix("_at").replace("_", " ").capitalize()
+    if kind == pl.Date:
+        return st.column_config.DateColumn(title, format="D MMM YYYY", width=100)
     if kind == pl.Datetime:
         return st.column_config.DatetimeColumn(f"{title}, UTC", format="D MMM YYYY HH:mm", width=130)
     if name.endswith("_usd"):

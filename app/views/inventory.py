@@ -13,7 +13,6 @@ from app.panel import metric, table
 from app.session import CachedEngine
 from app.views import start, system
 from metrics import inventory, scorecard
-from metrics.drift_verdicts import verdicts
 from metrics.filters import Scope
 from metrics.kpi import KpiResult, kpis
 from metrics.registers import valid
@@ -47,7 +46,7 @@ FINDINGS = {
     "nothing registered": "■ Nothing registered",
 }
 COLOURS = {"●": "blue", "▲": "orange", "■": "red", "○": "gray"}
-DRIFT = {"watched": "● Watched", "few": "▲ Too few calls", "none": "■ No", "not required": "○ Not required"}
+DRIFT = {"watched": "● Watched", "few": "▲ Too little data", "none": "■ No", "not required": "○ Not required"}
 NEXT = {"model": "Register it under a system, or stop the key", "prompt": "Register the prompt", "endpoint": "Register the endpoint"}
 
 
@@ -120,13 +119,12 @@ def _systems(engine: CachedEngine, scope: Scope, systems: pl.DataFrame, found: p
     since = scope.period.end - timedelta(days=28)
     requests = engine.query(REQUESTS, {"start": since, "end": scope.period.end})
     days = [(since + timedelta(days=number)).date() for number in range(28)]
-    watched = _watched(engine, scope)
     listed_models: dict[str, list[str]] = {}
     for owner, name in engine.query(MODELS, {"end": scope.period.end}).rows():
         listed_models.setdefault(owner, []).append(name)
-    ready, reviewed = (
+    ready, reviewed, watched = (
         scorecard.breakdown(engine, kpis()[name], scope, "system", systems["system"].to_list())
-        for name in ("production_readiness", "review_pass_rate")
+        for name in ("production_readiness", "review_pass_rate", "drift_coverage")
     )
     shown = []
     for row in systems.iter_rows(named=True):
@@ -143,7 +141,7 @@ def _systems(engine: CachedEngine, scope: Scope, systems: pl.DataFrame, found: p
                 "models": ", ".join(models[:1]) + (f", +{len(models) - 1}" if len(models) > 1 else ""),
                 "inventory": [FINDINGS.get(worst[0], worst[0]) if worst else FINDINGS["nothing registered"]],
                 "items": f"{listed.filter(pl.col('finding') == 'complete').height} of {listed.height}",
-                "drift": [DRIFT["not required" if row["tier"] != 1 else watched.get(row["system"], "none")]],
+                "drift": [DRIFT[_watched(watched[row["system"]], row["tier"])]],
                 "ready": _of(ready[row["system"]]),
                 "passed": _of(reviewed[row["system"]]),
                 "reviewed": row["last_reviewed_on"],
@@ -171,19 +169,17 @@ def _systems(engine: CachedEngine, scope: Scope, systems: pl.DataFrame, found: p
             ),
             "reviewed": st.column_config.DateColumn("Last review", format="D MMM YYYY", width=88),
             "billed": st.column_config.NumberColumn("Billed, $", format="%,.2f", width=66),
-            "requests": st.column_config.BarChartColumn("28 days", color="gray", width=60, help="Requests of the last 28 days"),
+            "requests": st.column_config.BarChartColumn("28 days", color="gray", width=90, help="Requests of the last 28 days"),
         },
         note="Choose a system above for everything that is known about it.",
     )
 
 
-def _watched(engine: CachedEngine, scope: Scope) -> dict[str, str]:
-    """What the drift detector says of each system: watched, or too few calls."""
-    found: dict[str, str] = {}
-    for verdict in verdicts(engine, scope):
-        is_watched = verdict.state != "INSUFFICIENT_DATA" and verdict.signal in ("input_tokens", "output_tokens")
-        found[verdict.system] = "watched" if is_watched or found.get(verdict.system) == "watched" else "few"
-    return found
+def _watched(result: KpiResult, tier: int | None) -> str:
+    """What KPI 11 says of a system: watched, too little data, or nothing to compare with."""
+    if tier != 1:
+        return "not required"
+    return "watched" if result.value else "few" if "too few" in result.note else "none"
 
 
 def _chips(title: str, options: list[str], width: int) -> Any:

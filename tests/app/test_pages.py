@@ -198,3 +198,13 @@ def test_what_only_a_bill_knows_can_be_chosen_too(served: Store) -> None:
     assert "Unattributed" in page.selectbox(key="system").options
     for name in ("provider", "model"):
         assert set(lines[name].drop_nulls()) <= set(page.selectbox(key=name).options), name
+
+
+def test_the_inventory_says_of_drift_detection_what_kpi_11_says(served: Store) -> None:
+    page = show("inventory")
+    [systems] = [frame.value for frame in page.dataframe if "drift" in frame.value.columns]
+    names = filters.system_names(served)
+    for system in ("claims-copilot", "contact-centre-assist", "underwriting-notes"):
+        own = scorecard.evaluate(served, kpis()["drift_coverage"], Scope(SEPTEMBER.period, {"system": system}), is_compared=False)
+        [told] = systems.loc[systems["system"] == names[system], "drift"]
+        assert ("Watched" in told[0]) == (own.value == 1), system

@@ -70,6 +70,7 @@ def test_a_page_of_an_empty_ledger_says_how_to_fill_it(empty: Store, name: str) 
         ({}, SEPTEMBER),
         ({"period": "August 2026"}, Scope(Period.parse("2026-08"))),
         ({"period": "Q3 2026"}, Scope(Period.parse("2026-Q3"))),
+        ({"period": "Week 39 of 2026"}, Scope(Period.parse("2026-W39"))),
         ({"system": "Claims Copilot"}, Scope(SEPTEMBER.period, {"system": "claims-copilot"})),
         ({"provider": "openai"}, Scope(SEPTEMBER.period, {"provider": "openai"})),
         ({"environment": "production"}, Scope(SEPTEMBER.period, {"environment": "production"})),

@@ -14,6 +14,7 @@ from metrics.filters import DIMENSIONS, UNATTRIBUTED, Period, Scope
 RANGE = "Range of days"
 KEPT, DRAWN = "kept_filters", "drawn_page"  # what the session remembers of the page before
 IN_THE_BAR = ("system",)
+MOST_WEEKS = 13
 TITLES = {"system": "systems", "team": "teams", "provider": "providers", "model": "models", "environment": "environments"}
 
 
@@ -90,7 +91,8 @@ def _label(period: Period) -> str:
 def _periods(engine: CachedEngine, default: Period) -> dict[str, Period]:
     months = filters.months(engine)
     quarters = [Period.parse(f"{month.start.year}-Q{month.start.month // 3}") for month in months if month.start.month % 3 == 0]
-    return {_label(period): period for period in [*months, *quarters, *([] if default in months else [default])]}
+    found = {_label(period): period for period in [*months, *quarters, *([] if default in months else [default])]}
+    return found | {"Week {1} of {0}".format(*week.start.isocalendar()): week for week in filters.weeks(months, MOST_WEEKS)}
 
 
 def _choices(engine: CachedEngine) -> dict[str, dict[str, str | None]]:

@@ -47,7 +47,7 @@ def incident_dots(
     palette = PALETTES[mode]
     low = min(min(rows["hours"]), SHORTEST_H * 5 if target is None else target) / 1.5
     high = max(*rows["hours"], target or 0.0) * 1.8
-    lines = _lines(median, interval, target, palette.text, palette.accent)
+    lines = _lines(median, target, palette.text, palette.accent)
     right = max((text_width(words) for _, words, _ in lines), default=0) + 14
     figure = blank(mode, height, left=58, right=right, top=28 if releases else 12)
     figure.update_layout(hovermode="closest")
@@ -77,15 +77,12 @@ def key(rows: pl.DataFrame) -> str:
     return "   ".join([*shown, *(["▷ still open"] if rows["is_open"].any() else [])])
 
 
-def _lines(
-    median: float | None, interval: tuple[float, float] | None, target: float | None, ink: str, accent: str
-) -> list[tuple[float, str, str]]:
+def _lines(median: float | None, target: float | None, ink: str, accent: str) -> list[tuple[float, str, str]]:
     found = []
     if target is not None:
         found.append((target, f"Target {quantities.duration(target)}", ink))
     if median is not None:
-        band = f", {quantities.duration(interval[0])} to {quantities.duration(interval[1])}" if interval else ""
-        found.append((median, f"Median {quantities.duration(median)}{band}", accent))
+        found.append((median, f"Median {quantities.duration(median)}", accent))
     return found
 
 

@@ -10,9 +10,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from metrics import scorecard
+from metrics.definitions import definitions
 from metrics.engines import Engine
 from metrics.filters import Scope
 from metrics.kpi import KpiResult, kpis
@@ -21,7 +23,8 @@ MANIFEST = "manifest.json"
 
 
 def evidence_pack(engine: Engine, scope: Scope) -> dict[str, bytes]:
-    """Every file of the pack by its name: results.json, definitions.json, evidence/METRIC.csv, and the manifest of their hashes."""
+    """Every file of the pack by its name: results.json, definitions.json, evidence/METRIC.csv, and the manifest of their
+    hashes, with the company's own settings that the numbers follow."""
     results = scorecard.scorecard(engine, scope)
     found = {
         "results.json": _json(scorecard.scorecard_json(scope, results)),
@@ -29,7 +32,8 @@ def evidence_pack(engine: Engine, scope: Scope) -> dict[str, bytes]:
         **{f"evidence/{result.metric_id}.csv": rows for result in results if (rows := _rows(engine, result)) is not None},
     }
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(found.items())}
-    return {**found, MANIFEST: _json({"period": scope.period.label, "scope": dict(scope.dimensions), "sha256": hashes})}
+    about = {"period": scope.period.label, "scope": dict(scope.dimensions), "settings": msgspec.to_builtins(definitions(engine))}
+    return {**found, MANIFEST: _json({**about, "sha256": hashes})}
 
 
 def _definition(metric_id: str) -> dict[str, Any]:

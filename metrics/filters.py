@@ -2,7 +2,7 @@
 
 import calendar
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -160,6 +160,15 @@ def months(engine: Engine) -> list[Period]:
         where t.month is not null order by 1 desc""")["month"].to_list()
     found = (datetime(start.year, start.month, 1) for start in starts)
     return [Period(start, _add_months(start, 1)) for start in found]
+
+
+def weeks(found: Sequence[Period], most: int) -> list[Period]:
+    """The last whole weeks, newest first, within months that come newest first."""
+    if not found:
+        return []
+    monday = found[0].end - timedelta(days=found[0].end.weekday())
+    starts = (monday - timedelta(weeks=back) for back in range(1, most + 1))
+    return [Period(start, start + timedelta(weeks=1)) for start in starts if start >= found[-1].start]
 
 
 def values(engine: Engine) -> dict[str, list[str]]:

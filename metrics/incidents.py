@@ -11,9 +11,12 @@ from metrics.definitions import definitions
 from metrics.engines import Engine
 from metrics.filters import Scope
 from metrics.kpi import Evidence, Kpi, Measurement
+from metrics.registers import about, valid
 
 DIMENSIONS = ("system", "team")
+NO_FEED = "No incident feed loaded"
 PER_MILLION = 1_000_000
+DAYS_IN_MONTH = 365.25 / 12
 MINIMUM_FOR_INTERVAL = 5
 TIMELINE: dict[str, pl.DataType | type[pl.DataType]] = {
     **dict.fromkeys(("incident_id", "title"), pl.String),
@@ -72,6 +75,10 @@ select m.incident_id as incident_id, m.title as title, m.severity as severity, m
 from merged m where {where} and m.ai > 0 order by m.started_at desc
 """
 
+SYSTEMS = f"""
+select count(*) as n from (select s.system_id as system, s.team as team, s.lifecycle as lifecycle from systems s where {valid("s")}) s
+where s.lifecycle = 'production' and {{where}}
+"""
 REQUESTS = f"select cast(sum(u.requests) as bigint) as requests from usage_hour u where {{where}} and {PRODUCTION}"
 
 
@@ -98,6 +105,18 @@ def incident_rate(engine: Engine, scope: Scope) -> Measurement:
         note=note,
         evidence=evidence,
     )
+
+
+def without_requests(engine: Engine, scope: Scope) -> str:
+    """What is known of incidents before there are traces: how many, and per system in production and month."""
+    if engine.query("select count(*) as n from incidents i")["n"][0] == 0:
+        return NO_FEED
+    rows, _ = _incidents(engine, scope.with_dimensions({name: scope.dimensions[name] for name in DIMENSIONS if name in scope.dimensions}))
+    count = sum(row["ai"] == 2 for row in rows)
+    where, params = about(scope, "s.")
+    systems = engine.query(SYSTEMS.format(where=where), {**params, "end": scope.period.end})["n"][0]
+    rate = f", {count / systems / (scope.period.days / DAYS_IN_MONTH):.2f} per system and month" if systems else ""
+    return f"{count} AI {'incident' if count == 1 else 'incidents'}{rate}; no traces to relate them to"
 
 
 def is_rate_changed(before: Measurement, after: Measurement) -> bool:
@@ -200,8 +219,9 @@ KPIS = (
         unit="per_million",
         better="lower",
         needs=("incidents", "usage_hour"),
-        no_data="No incident feed loaded",
-        fills="incidents.csv",
+        no_data=NO_FEED,
+        without=without_requests,
+        fills="incidents.csv, and traces for the requests",
         definition="Distinct incidents attributed to AI that started in the window, children merged into their parent, per million "
         "production requests; 95 % Garwood interval. Incidents of unknown attribution are a range beside it.",
         dimensions=DIMENSIONS,
@@ -216,7 +236,7 @@ KPIS = (
         unit="hours",
         better="lower",
         needs=("incidents",),
-        no_data="No incident feed loaded",
+        no_data=NO_FEED,
         fills="incidents.csv",
         definition="Median time from start to mitigation of AI incidents that started in the window. Open ones are censored at its end "
         "(Kaplan-Meier); without a mitigation time the resolution stands in, and is counted.",

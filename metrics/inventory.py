@@ -54,7 +54,8 @@ with calls_seen as (
     select r.item_id as item_id, r.kind as kind, r.system_id as system, s.team as team, s.risk_tier as risk_tier, r.version as version,
            lower(coalesce(r.provider, '')) as provider, lower(r.name) as name, r.last_reviewed_on as last_reviewed_on,
            case when r.lifecycle = 'retired' or r.retired_on <= $last_day then 1 else 0 end as is_retired,
-           coalesce(r.retired_on, cast($start as date)) as retired_on
+           coalesce(r.retired_on, cast($start as date)) as retired_on,
+           case when coalesce(nullif(r.owner, ''), nullif(s.owner, '')) is null then 0 else 1 end as has_owner
     from inventory_items r left join systems s on s.system_id = r.system_id and {valid("s")}
     where {valid("r")} and r.kind in ('model', 'prompt', 'endpoint') and coalesce(r.environment, 'default') in {PRODUCTION}
       and coalesce(r.lifecycle, '') not in {NOT_YET}
@@ -66,6 +67,7 @@ with calls_seen as (
     select n.kind as kind,
            case when n.kind = 'prompt' then '' when n.provider = '' then coalesce(o.provider, '') else n.provider end as provider,
            coalesce(n.called, '') as name, n.item_id as item_id, n.system as system, n.is_retired as is_retired, n.retired_on as retired_on,
+           n.has_owner as has_owner,
            case when coalesce(n.item_id, '') = '' or coalesce(n.system, '') = '' or n.provider = '' or coalesce(n.name, '') = ''
                      or coalesce(n.version, '') = '' then 'fields missing'
                 when n.last_reviewed_on is null then 'never reviewed'
@@ -77,7 +79,7 @@ with calls_seen as (
          on o.name = n.called and n.kind = 'model'
 ), registered as (
     select l.kind as kind, l.provider as provider, l.name as name, count(*) as register_rows, min(l.item_id) as item_id,
-           min(l.system) as system, min(l.is_retired) as is_retired, max(l.retired_on) as retired_on,
+           min(l.system) as system, min(l.is_retired) as is_retired, max(l.retired_on) as retired_on, min(l.has_owner) as has_owner,
            min(case when l.is_retired = 1 then null when l.finding in ('fields missing', 'never reviewed', 'review expired') then 0
                     when l.finding in ('reviewed only later', 'tier unknown') then 1 else 2 end) as verdict,
            min(case when l.is_retired = 0 and l.finding <> 'complete' then l.finding end) as finding
@@ -89,7 +91,7 @@ with calls_seen as (
 ), joined as (
     select k.kind as kind, k.provider as provider, k.name as name, r.item_id as item_id, r.system as system,
            case when r.name is not null then 1 else 0 end as is_registered,
-           coalesce(r.is_retired, 0) as is_retired, r.retired_on as retired_on,
+           coalesce(r.is_retired, 0) as is_retired, r.retired_on as retired_on, r.has_owner as has_owner,
            case when t.calls > 0 then 1 else 0 end as in_traces, case when b.lines > 0 then 1 else 0 end as in_bills,
            case when t.calls > 0 then t.calls end as calls, case when b.lines > 0 then b.billed_usd end as billed_usd,
            t.service as service, b.project as project, r.verdict as verdict, r.finding as finding,
@@ -102,7 +104,7 @@ with calls_seen as (
 )
 select j.kind as kind, j.provider as provider, j.name as name, j.item_id as item_id, j.system as system,
        j.is_registered as is_registered, j.is_retired as is_retired, j.in_traces as in_traces, j.in_bills as in_bills, j.calls as calls,
-       j.billed_usd as billed_usd, j.service as service, j.project as project, j.first_seen_at as first_seen_at,
+       j.has_owner as has_owner, j.billed_usd as billed_usd, j.service as service, j.project as project, j.first_seen_at as first_seen_at,
        j.last_seen_at as last_seen_at,
        case when j.is_registered = 0 then 0 when j.is_retired = 0 then j.verdict
             when cast(j.last_seen_at as date) > j.retired_on then 0 else 2 end as verdict,
@@ -147,6 +149,11 @@ def zombie(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def orphan(found: pl.DataFrame) -> pl.DataFrame:
+    """In service by the register, and neither the item nor its system has an owner."""
+    return registered(found).filter(pl.col("has_owner") == 0)
+
+
+def unseen(found: pl.DataFrame) -> pl.DataFrame:
     """In service by the register, but in neither the traces nor the bills of the window. Endpoints are never seen there, and
     prompts only where traces name prompts."""
     seen = pl.col("in_traces") + pl.col("in_bills") > 0

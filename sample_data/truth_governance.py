@@ -146,7 +146,7 @@ def _inventory(requests: Sequence[Request], items: Sequence[Item], months: Seque
     return _share(verdicts | in_order | dict.fromkeys([*shadow, *zombie], False)) | {
         "shadow": shadow,
         "zombie": zombie,
-        "orphan": sorted(models - last_used.keys()),
+        "unseen": sorted(models - last_used.keys()),
         "models_to_expect": (len(traced) + 1) * (len(billed) + 1) / (len(traced.keys() & billed.keys()) + 1) - 1,
     }
 

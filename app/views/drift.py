@@ -131,12 +131,13 @@ def _acceptance(verdict: Verdict, name: str) -> None:
             "First day of the new reference",
             value=max(date.fromisoformat(new_since) if new_since else verdict.first_day, verdict.result["reference_start"]),
             min_value=verdict.result["reference_start"],
-            key="baseline_day",
+            key=f"baseline_day_{verdict.system}_{verdict.signal}",
         )
         by = st.text_input("Your name", key="baseline_by")
         if st.button("Accept", key="baseline_accept", disabled=not by.strip(), type="primary"):
             assert isinstance(day, date)
             actions.accept_baseline(verdict.system, day, by.strip())
+            st.toast(f"{name} is compared with the days from {quantities.day_of_year(day)} on", icon=":material/check:")
             st.rerun()
 
 

@@ -7,16 +7,14 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from app import cards, quantities, rows, theme
+from app import quantities, theme
 from app.filterbar import toolbar
-from app.lineage_chart import lineage
-from app.panel import chart, metric, mode, table
+from app.panel import metric, table
 from app.session import CachedEngine
-from app.views import start
-from metrics import filters, incidents, inventory, scorecard
-from metrics.drift_verdicts import verdicts
+from app.views import start, system
+from metrics import inventory, scorecard
 from metrics.filters import Scope
-from metrics.kpi import kpis
+from metrics.kpi import KpiResult, kpis
 from metrics.registers import valid
 
 SYSTEMS = f"""
@@ -30,10 +28,10 @@ select u.system as system, cast(u.hour as date) as day, cast(sum(u.requests) as 
 from usage_hour u where u.hour >= $start and u.hour < $end and u.system is not null group by 1, 2
 """
 BILLED = "select a.system as system, sum(a.usd_cost) as usd from allocations a where a.period >= $start and a.period < $end group by 1"
-DEPENDENCIES = f"""
-select m.item_id as item, m.kind as kind, m.name as name, m.system_id as system, m.base_model as base_model,
-       m.depends_on as depends_on
-from inventory_items m where {valid("m")} and m.system_id = $system order by 2, 3
+MODELS = f"""
+select distinct m.system_id as system, m.name as name from inventory_items m
+where {valid("m")} and m.kind = 'model' and coalesce(m.environment, 'default') in {inventory.PRODUCTION}
+  and coalesce(m.lifecycle, '') <> 'retired' order by 1, 2
 """
 FINDINGS = {
     "complete": "● Complete",
@@ -48,7 +46,7 @@ FINDINGS = {
     "nothing registered": "■ Nothing registered",
 }
 COLOURS = {"●": "blue", "▲": "orange", "■": "red", "○": "gray"}
-DRIFT = {"watched": "● Watched", "few": "▲ Too few calls", "none": "■ No", "not required": "○ Not required"}
+DRIFT = {"watched": "● Watched", "few": "▲ Too little data", "none": "■ No", "not required": "○ Not required"}
 NEXT = {"model": "Register it under a system, or stop the key", "prompt": "Register the prompt", "endpoint": "Register the endpoint"}
 
 
@@ -70,7 +68,7 @@ def page() -> None:
     _metrics(engine, scope, found)
     chosen = scope.dimensions.get("system")
     if chosen in systems["system"].to_list():
-        _one_system(engine, scope, systems.filter(pl.col("system") == chosen).row(0, named=True), found)
+        system.section(engine, scope, systems.filter(pl.col("system") == chosen).row(0, named=True), found)
         return
     _systems(engine, scope, systems, found)
     _lists(found)
@@ -121,13 +119,19 @@ def _systems(engine: CachedEngine, scope: Scope, systems: pl.DataFrame, found: p
     since = scope.period.end - timedelta(days=28)
     requests = engine.query(REQUESTS, {"start": since, "end": scope.period.end})
     days = [(since + timedelta(days=number)).date() for number in range(28)]
-    watched = _watched(engine, scope)
+    listed_models: dict[str, list[str]] = {}
+    for owner, name in engine.query(MODELS, {"end": scope.period.end}).rows():
+        listed_models.setdefault(owner, []).append(name)
+    ready, reviewed, watched = (
+        scorecard.breakdown(engine, kpis()[name], scope, "system", systems["system"].to_list())
+        for name in ("production_readiness", "review_pass_rate", "drift_coverage")
+    )
     shown = []
     for row in systems.iter_rows(named=True):
         own = found.filter(pl.col("system") == row["system"])
         listed = inventory.registered(own)
         by_day = dict(requests.filter(pl.col("system") == row["system"]).select("day", "requests").rows())
-        models = listed.filter(pl.col("kind") == "model")["name"].to_list()
+        models = listed_models.get(row["system"], [])
         worst = own.sort("verdict")["finding"].to_list()
         shown.append(
             {
@@ -137,7 +141,9 @@ def _systems(engine: CachedEngine, scope: Scope, systems: pl.DataFrame, found: p
                 "models": ", ".join(models[:1]) + (f", +{len(models) - 1}" if len(models) > 1 else ""),
                 "inventory": [FINDINGS.get(worst[0], worst[0]) if worst else FINDINGS["nothing registered"]],
                 "items": f"{listed.filter(pl.col('finding') == 'complete').height} of {listed.height}",
-                "drift": [DRIFT["not required" if row["tier"] != 1 else watched.get(row["system"], "none")]],
+                "drift": [DRIFT[_watched(watched[row["system"]], row["tier"])]],
+                "ready": _of(ready[row["system"]]),
+                "passed": _of(reviewed[row["system"]]),
                 "reviewed": row["last_reviewed_on"],
                 "billed": float(billed[row["system"]]) if row["system"] in billed else None,
                 "requests": [float(by_day.get(day, 0)) for day in days],
@@ -150,28 +156,30 @@ def _systems(engine: CachedEngine, scope: Scope, systems: pl.DataFrame, found: p
         pl.DataFrame(shown, infer_schema_length=None),
         "systems",
         {
-            "system": st.column_config.TextColumn("System", width=170),
-            "tier": st.column_config.NumberColumn("Tier", width=46),
-            "owner": st.column_config.TextColumn("Owner", width=110),
-            "models": st.column_config.TextColumn("Models", width=150),
-            "inventory": _chips("Inventory", list(FINDINGS.values()), 140),
-            "items": st.column_config.TextColumn("Complete", width=76),
-            "drift": _chips("Drift detection", list(DRIFT.values()), 120),
-            "reviewed": st.column_config.DateColumn("Last review", format="D MMM YYYY", width=96),
-            "billed": st.column_config.NumberColumn("Billed, $", format="%,.2f", width=80),
-            "requests": st.column_config.BarChartColumn("Requests, 28 days", color="gray", width=130),
+            "system": st.column_config.TextColumn("System", width=140),
+            "tier": st.column_config.NumberColumn("Tier", width=40),
+            "owner": st.column_config.TextColumn("Owner", width=96),
+            "models": st.column_config.TextColumn("Models", width=110),
+            "inventory": _chips("Inventory", list(FINDINGS.values()), 130),
+            "items": st.column_config.TextColumn("Complete", width=66),
+            "drift": _chips("Drift detection", list(DRIFT.values()), 112),
+            "ready": st.column_config.TextColumn("Ready", width=58, help="Production releases of the window that met their checklist"),
+            "passed": st.column_config.TextColumn(
+                "Reviews", width=62, help="Designs of the window that passed security and privacy at once"
+            ),
+            "reviewed": st.column_config.DateColumn("Last review", format="D MMM YYYY", width=88),
+            "billed": st.column_config.NumberColumn("Billed, $", format="%,.2f", width=66),
+            "requests": st.column_config.BarChartColumn("28 days", color="gray", width=90, help="Requests of the last 28 days"),
         },
         note="Choose a system above for everything that is known about it.",
     )
 
 
-def _watched(engine: CachedEngine, scope: Scope) -> dict[str, str]:
-    """What the drift detector says of each system: watched, or too few calls."""
-    found: dict[str, str] = {}
-    for verdict in verdicts(engine, scope):
-        is_watched = verdict.state != "INSUFFICIENT_DATA" and verdict.signal in ("input_tokens", "output_tokens")
-        found[verdict.system] = "watched" if is_watched or found.get(verdict.system) == "watched" else "few"
-    return found
+def _watched(result: KpiResult, tier: int | None) -> str:
+    """What KPI 11 says of a system: watched, too little data, or nothing to compare with."""
+    if tier != 1:
+        return "not required"
+    return "watched" if result.value else "few" if "too few" in result.note else "none"
 
 
 def _chips(title: str, options: list[str], width: int) -> Any:
@@ -181,7 +189,12 @@ def _chips(title: str, options: list[str], width: int) -> Any:
 def _lists(found: pl.DataFrame) -> None:
     _list("Shadow list: in use, not registered", inventory.shadow(found), "shadow")
     _list("Zombie list: retired, still in use", inventory.zombie(found), "zombie")
-    _list("Registered, not seen in traces or bills", inventory.orphan(found), "orphan")
+    _list("Registered, not seen in traces or bills", inventory.unseen(found), "unseen")
+    _list("Orphan list: no owner, nor has the system one", inventory.orphan(found), "orphan")
+
+
+def _of(result: KpiResult) -> str | None:
+    return f"{result.numerator:,.0f} of {result.denominator:,.0f}" if result.value is not None else None
 
 
 def _list(title: str, found: pl.DataFrame, key: str) -> None:
@@ -213,60 +226,3 @@ def _list(title: str, found: pl.DataFrame, key: str) -> None:
         },
         most=6,
     )
-
-
-def _one_system(engine: CachedEngine, scope: Scope, system: dict[str, Any], found: pl.DataFrame) -> None:
-    """Everything known about one system: its register row, its scorecard, its lineage, its drifts and its incidents."""
-    left, right = st.columns([1, 2.1], gap="small")
-    with left, st.container(border=True, height="stretch"):
-        facts = [
-            ("System", system["name"]),
-            ("Owner", system["owner"]),
-            ("Team", system["team"]),
-            ("Risk tier", system["tier"]),
-            ("Lifecycle", system["lifecycle"]),
-            ("Purpose", system["purpose"]),
-            ("Personal data", system["personal_data"]),
-            ("EU AI Act", system["eu_ai_act_class"]),
-            ("Last review", quantities.day_of_year(system["last_reviewed_on"]) if system["last_reviewed_on"] else None),
-        ]
-        st.html(
-            cards.block(cards.facts([(name, str(value)) if value is not None else (name, quantities.UNKNOWN) for name, value in facts]))
-        )
-    with right, st.container(border=True, height="stretch"):
-        results = [result for result in scorecard.scorecard(engine, scope) if result.state not in ("NO_DATA", "NOT_APPLICABLE")]
-        query = dict(st.query_params)
-        st.html(
-            cards.block(
-                cards.scorecard(
-                    {"Scorecard of the system": [rows.scorecard_row(result, [], False, query) for result in results]}, "before", ""
-                )
-            )
-        )
-    items = engine.query(DEPENDENCIES, {"system": system["system"], "end": scope.period.end})
-    own = inventory.registered(found)
-    chart(
-        f"{system['name']} rests on {items.height} registered items",
-        lineage(system["name"] or system["system"], items, mode()),
-        own.drop("register_rows", strict=False),
-        "lineage",
-        "From the register: the system, its models, prompts, indexes and data sets, and what these are made from.",
-        has_switch=False,
-    )
-    drifts = [verdict for verdict in verdicts(engine, scope) if verdict.state == "DRIFT"]
-    happened = incidents.timeline(engine, scope)
-    words = [
-        (f"{verdict.signal.replace('_', ' ')} drifted since {quantities.day(verdict.first_day)}", "; ".join(verdict.moved[:1]))
-        for verdict in drifts
-    ]
-    words += [
-        (row["title"], f"{row['incident_id']}, severity {row['severity']}, {quantities.day(row['started_at'])}")
-        for row in happened.head(4).iter_rows(named=True)
-    ]
-    with st.container(border=True):
-        st.html(cards.block(cards.findings("Drifts and incidents of the window", words or [("None", names_of(scope, engine))])))
-
-
-def names_of(scope: Scope, engine: CachedEngine) -> str:
-    names = filters.system_names(engine)
-    return ", ".join(names.get(value, value) for value in scope.dimensions.values())

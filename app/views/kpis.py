@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -141,11 +141,9 @@ def _windows(engine: CachedEngine, step: str, period: Period) -> list[Period]:
     months = [month for month in filters.months(engine) if month.start < period.end]
     if not months:
         return [period]
-    first = months[-1].start
     if step == "Weeks":
-        monday = period.end - timedelta(days=period.end.weekday())
-        weeks = [Period(monday - timedelta(weeks=back + 1), monday - timedelta(weeks=back)) for back in range(STEPS[step])]
-        return [week for week in reversed(weeks) if week.start >= first] or [period]
+        until = [Period(months[-1].start, period.end)]
+        return list(reversed(filters.weeks(until, STEPS[step]))) or [period]
     if step == "Months":
         return list(reversed(months[: STEPS[step]]))
     quarters = {Period.parse(f"{month.start.year}-Q{(month.start.month + 2) // 3}") for month in months}
@@ -235,6 +233,8 @@ def _evidence(engine: CachedEngine, result: KpiResult) -> None:
 
 def _column(name: str, kind: pl.DataType) -> Any:
     title = name.removesuffix("_usd").removesuffix("_at").replace("_", " ").capitalize()
+    if kind == pl.Date:
+        return st.column_config.DateColumn(title, format="D MMM YYYY", width=100)
     if kind == pl.Datetime:
         return st.column_config.DatetimeColumn(f"{title}, UTC", format="D MMM YYYY HH:mm", width=130)
     if name.endswith("_usd"):

@@ -73,6 +73,7 @@ def test_a_page_of_an_empty_ledger_says_how_to_fill_it(empty: Store, name: str) 
         ({}, SEPTEMBER),
         ({"period": "August 2026"}, Scope(Period.parse("2026-08"))),
         ({"period": "Q3 2026"}, Scope(Period.parse("2026-Q3"))),
+        ({"period": "Week 39 of 2026"}, Scope(Period.parse("2026-W39"))),
         ({"system": "Claims Copilot"}, Scope(SEPTEMBER.period, {"system": "claims-copilot"})),
         ({"provider": "openai"}, Scope(SEPTEMBER.period, {"provider": "openai"})),
         ({"environment": "production"}, Scope(SEPTEMBER.period, {"environment": "production"})),
@@ -232,3 +233,13 @@ def test_one_click_records_the_rate_that_the_bill_shows(served: Store, sample_pa
     assert own.query("select count(*) from prices where kind = 'contract' and starts_with(source, 'accepted')").item() > 0
     session.use(served)
     own.close()
+
+
+def test_the_inventory_says_of_drift_detection_what_kpi_11_says(served: Store) -> None:
+    page = show("inventory")
+    [systems] = [frame.value for frame in page.dataframe if "drift" in frame.value.columns]
+    names = filters.system_names(served)
+    for system in ("claims-copilot", "contact-centre-assist", "underwriting-notes"):
+        own = scorecard.evaluate(served, kpis()["drift_coverage"], Scope(SEPTEMBER.period, {"system": system}), is_compared=False)
+        [told] = systems.loc[systems["system"] == names[system], "drift"]
+        assert ("Watched" in told[0]) == (own.value == 1), system

@@ -44,7 +44,7 @@ def page() -> AppTest:
 def test_a_drift_is_accepted_as_new_baseline_by_a_person_with_a_name(ledger: Ledger) -> None:
     found = page()
     assert not found.exception
-    assert found.date_input(key="baseline_day").value == date(2026, 9, 14)
+    assert found.date_input(key="baseline_day_claims_output_tokens").value == date(2026, 9, 14)
     assert found.button(key="baseline_accept").disabled
     found.text_input(key="baseline_by").set_value("Jonas").run()
     found.button(key="baseline_accept").click().run()

@@ -174,3 +174,11 @@ def test_a_system_has_the_name_that_the_register_says_last(ledger: Ledger) -> No
         {"system_id": "a", "name": "Old", "valid_from": datetime(1970, 1, 1), "valid_to": datetime(2026, 9, 1)},
     )
     assert filters.system_names(ledger) == {"a": "New"}
+
+
+def test_weeks_are_whole_ones_inside_the_months_newest_first() -> None:
+    months = [Period.parse("2026-09"), Period.parse("2026-08")]
+    found = [week.label for week in filters.weeks(months, 20)]
+    assert (found[0], found[-1], len(found)) == ("2026-W39", "2026-W32", 8)
+    assert [week.label for week in filters.weeks(months, 2)] == ["2026-W39", "2026-W38"]
+    assert filters.weeks([], 3) == []

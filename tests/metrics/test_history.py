@@ -28,6 +28,7 @@ IDS = (
     "stakeholder_satisfaction",
     "review_pass_rate",
     "platform_reuse",
+    "time_to_mitigate",
 )
 MONTHS = ("2026-07", "2026-08", "2026-09")
 # Register -> what a later version of it may say instead.

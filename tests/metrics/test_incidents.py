@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from metrics.definitions import KEY, Definitions
+from metrics.filters import Period
 from metrics.incidents import incident_rate, time_to_mitigate, timeline
+from metrics.kpi import kpis
+from metrics.scorecard import evaluate
 from tests.metrics.ledger import Ledger, ledger, scope
 
 __all__ = ["ledger"]
@@ -72,6 +75,16 @@ def test_an_incident_of_a_service_that_the_company_lists_is_not_ais(ledger: Ledg
     assert incident_rate(ledger, scope()).exclusions == {"attribution unknown": 2}
     ledger.put("ledger_meta", {"key": KEY, "value": Definitions(not_ai_services=("printer",)).json()})
     assert incident_rate(ledger, scope()).exclusions == {"attribution unknown": 1}
+
+
+def test_before_there_are_traces_incidents_are_told_per_system_and_month(ledger: Ledger) -> None:
+    assert evaluate(ledger, kpis()["incident_rate"], scope()).note == "No incident feed loaded"
+    always = {"lifecycle": "production", "valid_from": datetime(1970, 1, 1)}
+    ledger.put("systems", {"system_id": "claims", **always}, {"system_id": "search", **always})
+    ledger.put("incidents", *[incident(number) for number in range(3)])
+    found = evaluate(ledger, kpis()["incident_rate"], scope(Period.parse("2026-09")))
+    assert (found.state, found.value) == ("NO_DATA", None)
+    assert found.note == "3 AI incidents, 1.52 per system and month; no traces to relate them to"
 
 
 def test_without_production_requests_there_is_no_rate(ledger: Ledger) -> None:

@@ -82,7 +82,7 @@ def test_items_of_traces_and_bills_join_the_denominator_and_make_the_shadow_list
     charge(register, "on bills", usd_effective_cost=7, project="p")
     found, _ = inventory.items(register, scope())
     assert inventory.shadow(found)["name"].to_list() == ["on bills", "in traces"]
-    assert inventory.orphan(found)["name"].to_list() == ["gpt-4o", "unused"]
+    assert inventory.unseen(found)["name"].to_list() == ["gpt-4o", "unused"]
     assert inventory.seen_in_traces(found).height == inventory.seen_in_bills(found).height == 2
     measured = inventory_completeness(register, scope())
     assert (measured.value, measured.numerator, measured.denominator, measured.interval) == (0.6, 3, 5, None)
@@ -116,7 +116,7 @@ def test_prompts_are_seen_by_their_name_and_failed_or_staging_calls_not_at_all(r
     call(register, "broken", error_type="not_found")
     call(register, "trial", environment="staging")
     assert findings(register) == {"gpt-5": "not registered", "summary": "complete", "other": "complete"}
-    assert inventory.orphan(inventory.items(register, scope())[0])["name"].to_list() == ["other"]
+    assert inventory.unseen(inventory.items(register, scope())[0])["name"].to_list() == ["other"]
 
 
 def test_chapman_estimates_how_many_models_there_are(register: Ledger) -> None:
@@ -155,6 +155,15 @@ def test_without_a_register_the_reason_says_what_was_seen(ledger: Ledger) -> Non
     charge(ledger, "gpt-4o")
     result = evaluate(ledger, kpis()["inventory_completeness"], scope())
     assert (result.state, result.note) == ("NO_DATA", "No inventory loaded; 2 items seen in traces and bills")
+
+
+def test_an_orphan_has_no_owner_and_no_system_with_one(register: Ledger) -> None:
+    register.put("systems", {"system_id": "owned", "owner": "Ann", **ALWAYS})
+    register.put(
+        "inventory_items", item("own", owner="Bob"), item("of system", system_id="owned"), item("nobodys"), item("gone", system_id="x")
+    )
+    found, _ = inventory.items(register, scope())
+    assert sorted(inventory.orphan(found)["name"]) == ["gone", "nobodys"]
 
 
 @pytest.mark.parametrize(("system", "finding"), [("s", "review expired"), ("s2", "complete"), ("nobody", "tier unknown")])

@@ -61,7 +61,7 @@ def test_reviews_and_surveys(sample: Store, truth: dict[str, Any], window: str) 
 def test_what_is_in_use_without_being_registered_and_the_other_way_round(sample: Store, truth: dict[str, Any], window: str) -> None:
     found, _ = inventory.items(sample, scope(Period.parse(window)))
     known = truth[window]["inventory_completeness"]
-    for name, items in (("shadow", inventory.shadow(found)), ("zombie", inventory.zombie(found)), ("orphan", inventory.orphan(found))):
+    for name, items in (("shadow", inventory.shadow(found)), ("zombie", inventory.zombie(found)), ("unseen", inventory.unseen(found))):
         assert [" ".join(row) for row in items.select("kind", "provider", "name").rows()] == known[name]
     assert inventory.expected(found) == known["models_to_expect"]
     [shadow] = inventory.shadow(found).to_dicts()

@@ -4,9 +4,101 @@ from typing import Any
 
 from tests.ingest.otlp_spans import calls, make_span, roles
 
+NATIVE = "com.anthropic.sdk.python"
+TRACELOOP = "opentelemetry.instrumentation.anthropic"
+OPENINFERENCE = "openinference.instrumentation.anthropic"
+MLFLOW = "mlflow.tracing.provider"
+
 
 def chat(model: str, **more: Any) -> dict[str, Any]:
     return {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic", "gen_ai.request.model": model, **more}
+
+
+def test_failed_call_seen_by_three_instrumentations_is_one() -> None:
+    failed = {"status": 2, "events": [("exception", 0, {})]}
+    found = calls(
+        make_span(
+            chat("claude-sonnet-4-5", **{"error.type": "RateLimitError"}), id="a", trace="t1", at_ms=0, ms=50, scope=TRACELOOP, **failed
+        ),
+        make_span(
+            {"openinference.span.kind": "LLM", "llm.model_name": "claude-sonnet-4-5"},
+            id="b",
+            trace="t2",
+            at_ms=1,
+            ms=47,
+            scope=OPENINFERENCE,
+            **failed,
+        ),
+        make_span(
+            chat("claude-sonnet-4-5", **{"error.type": "rate_limit_error"}),
+            id="c",
+            trace="t2",
+            parent="b",
+            at_ms=2,
+            ms=44,
+            scope=NATIVE,
+            **failed,
+        ),
+    )
+    assert [call.error_type for call in found] == ["rate_limit"]
+
+
+def test_two_failed_calls_side_by_side_stay_two() -> None:
+    failed = chat("claude-sonnet-4-5", **{"error.type": "RateLimitError"})
+    spans = [
+        make_span(failed, id=f"{scope[:6]}{n}", trace=f"{scope}{n}", at_ms=at_ms, ms=ms, scope=scope, status=2)
+        for n in range(2)
+        for scope, at_ms, ms in ((TRACELOOP, n, 50), (NATIVE, n + 1, 48))
+    ]
+    assert len(calls(*spans)) == 2
+
+
+def test_request_under_an_alias_and_answer_under_a_version_are_one_call() -> None:
+    usage = {"gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17}
+    (call,) = calls(
+        make_span(chat("claude-3-5-haiku-latest", **usage), id="a", trace="t1", scope=MLFLOW),
+        make_span(
+            chat("claude-3-5-haiku-latest", **usage, **{"gen_ai.response.model": "claude-3-5-haiku-20241022"}),
+            id="b",
+            trace="t2",
+            at_ms=1,
+            ms=98,
+            scope=NATIVE,
+        ),
+    )
+    assert (call.response_model, call.input_tokens) == ("claude-3-5-haiku-20241022", 82)
+
+
+def test_stream_handed_over_early_is_no_second_call_when_it_breaks_later() -> None:
+    (call,) = calls(
+        make_span({"mlflow.spanType": '"CHAT_MODEL"', "mlflow.llm.model": '"claude-sonnet-4-5"'}, id="a", trace="t1", ms=30, scope=MLFLOW),
+        make_span(
+            chat("claude-sonnet-4-5", **{"gen_ai.usage.input_tokens": 120, "error.type": "RemoteProtocolError"}),
+            id="b",
+            trace="t2",
+            at_ms=5,
+            ms=95,
+            scope=NATIVE,
+            status=2,
+        ),
+    )
+    assert (call.error_type, call.input_tokens, call.output_tokens) == ("connection", 120, None)
+
+
+def test_failed_attempt_inside_a_call_that_worked_stays_a_failed_call() -> None:
+    found = calls(
+        make_span(
+            chat("claude-sonnet-4-5", **{"gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17}),
+            id="a",
+            trace="t1",
+            ms=100,
+            scope=TRACELOOP,
+        ),
+        make_span(
+            chat("claude-sonnet-4-5", **{"error.type": "OverloadedError"}), id="b", trace="t2", at_ms=5, ms=20, scope=NATIVE, status=2
+        ),
+    )
+    assert sorted(call.error_type or "" for call in found) == ["", "server_error"]
 
 
 def test_vercel_7_counts_cached_tokens_inside_its_input() -> None:

@@ -1,5 +1,6 @@
 """One regression test per way in which a client library's spans were once misread, with spans as that library sends them."""
 
+import json
 from typing import Any
 
 from tests.ingest.otlp_spans import calls, make_span, roles
@@ -146,6 +147,17 @@ def test_langfuse_behind_langchain_knows_the_provider() -> None:
     }
     (call,) = calls(make_span(generation, scope="langfuse-sdk"))
     assert (call.provider, call.input_tokens) == ("openai", 82)
+
+
+def test_genkit_passes_on_the_providers_answer_which_knows_the_cache() -> None:
+    raw = {"prompt_tokens": 2006, "completion_tokens": 300, "prompt_tokens_details": {"cached_tokens": 1920}}
+    output = {"message": {}, "usage": {"inputTokens": 2006, "outputTokens": 300}}
+    model = {"genkit:metadata:subtype": "model", "genkit:name": "openai/gpt-4o"}
+    streamed = make_span(model | {"genkit:output": json.dumps(output)}, id="a", scope="genkit-tracer")
+    whole = make_span(model | {"genkit:output": json.dumps(output | {"raw": {"usage": raw}})}, id="b", at_ms=200, scope="genkit-tracer")
+    found = calls(streamed, whole)
+    assert [(call.input_tokens, call.cache_read_tokens) for call in found] == [(2006, None), (2006, 1920)]
+    assert [call.flags for call in found] == [("cache_unknown",), ()]
 
 
 def test_request_that_the_provider_rejected_is_a_bad_request() -> None:

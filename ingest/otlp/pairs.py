@@ -30,6 +30,8 @@ def _is_uuid(text: str) -> bool:
 def contains(outer: Facts, inner: Facts) -> bool:
     """Whether one time window lies in another, give or take what clocks and callbacks are late."""
     slack = SLACK_US + min(MAX_LATE_US, (outer.ended_us - outer.started_us) // LATE_SHARE)
+    if outer.emitter.streams == "ends_early" and not outer.has_usage and inner.started_us <= outer.ended_us:
+        return outer.started_us <= inner.started_us + slack  # it ended when the stream was handed over, not when it was read
     return outer.started_us <= inner.started_us + slack and inner.ended_us <= outer.ended_us + slack
 
 
@@ -38,6 +40,11 @@ def ordered(a: Facts, b: Facts) -> tuple[Facts, Facts] | None:
     if contains(a, b) and contains(b, a):
         return (a, b) if (a.started_us, -a.ended_us, a.span_id) <= (b.started_us, -b.ended_us, b.span_id) else (b, a)
     return (a, b) if contains(a, b) else (b, a) if contains(b, a) else None
+
+
+def _family(model: str | None) -> str | None:
+    """The model without the alias of its newest version: the answer names the version, the request often the alias."""
+    return model and model.removesuffix("-latest")
 
 
 def alike(a: Facts, b: Facts) -> str | None:
@@ -50,9 +57,9 @@ def alike(a: Facts, b: Facts) -> str | None:
     if window is None:
         return None
     outer, inner = window
-    if a.model != b.model and not (a.error_type and b.error_type and (a.model is None or b.model is None)):
+    if _family(a.model) != _family(b.model) and not (a.error_type and b.error_type and (a.model is None or b.model is None)):
         return None
-    if inner.error_type and outer.error_type is None:
+    if inner.error_type and outer.error_type is None and (outer.answered or outer.has_usage):
         return None  # a failed attempt inside a call that worked in the end
     if not (_counts_agree(a, b) and _counts_agree(b, a)):
         return None
@@ -76,6 +83,8 @@ def _nested_context(a: Node, b: Node) -> bool:
     """Whether the inner span ran in the outer's context: at the top of a trace, or below what the outer is below."""
     window = ordered(a.facts, b.facts)
     inner, outer = (b, a) if window is not None and window[1] is b.facts else (a, b)
+    while inner.parent is not None and any(repeat is inner for repeat in inner.parent.below):
+        inner = inner.parent  # the span above it is the same call
     return inner.orphan or any(above is inner.parent for above in outer.ancestors())
 
 
@@ -116,7 +125,7 @@ class Lookalikes:
     def __init__(self, spans: Iterable[Facts]) -> None:
         self._services: dict[str | None, dict[str | None, Outputs]] = {}
         for facts in spans:
-            outputs = self._services.setdefault(facts.service, {}).setdefault(facts.model, {})
+            outputs = self._services.setdefault(facts.service, {}).setdefault(_family(facts.model), {})
             scopes = outputs.setdefault(_measured_output(facts), {})
             timeline = scopes.get(facts.scope_name)
             if timeline is None:
@@ -137,10 +146,10 @@ class Lookalikes:
 
     def _of_model(self, facts: Facts) -> list[Outputs]:
         """What is known of the span's service and model; a failed span, or another that failed, may not know its model."""
-        models = self._services.get(facts.service, {})
+        models, own = self._services.get(facts.service, {}), _family(facts.model)
         if not facts.error_type:
-            return [models[facts.model]] if facts.model in models else []
-        return [outputs for model, outputs in models.items() if model == facts.model or model is None or facts.model is None]
+            return [models[own]] if own in models else []
+        return [outputs for model, outputs in models.items() if model == own or model is None or own is None]
 
 
 def _measured_output(facts: Facts) -> int | None:
@@ -202,7 +211,7 @@ def awaits_end(facts: Facts) -> bool:
 
 
 def _stream_key(facts: Facts) -> tuple[str | None, str, str | None]:
-    return facts.service, facts.scope_name, facts.model
+    return facts.service, facts.scope_name, _family(facts.model)
 
 
 def waited_us(request: Facts, end: Facts) -> int | None:

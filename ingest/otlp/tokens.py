@@ -22,7 +22,7 @@ class Emitter(msgspec.Struct, frozen=True):
     estimate: str = ""  # streams | streams_without_cache: which counts are a local estimate
     ids: str = ""  # uuid: a response id of this shape is the emitter's own, not the provider's
     native: str = ""  # yes: the provider's own SDK, which knows best
-    streams: str = ""  # end_later: a second span tells the usage when the stream was read
+    streams: str = ""  # end_later: a second span tells the usage of a read stream; ends_early: nothing does
 
 
 @cache

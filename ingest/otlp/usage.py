@@ -38,11 +38,13 @@ def usage(key: str, paths: Sequence[str] = ()) -> Reducer:
 
 
 def usage_in_body(key: str) -> Reducer:
-    """The same from a whole answer, where only a part called usage is one: a program's own `total` is not."""
+    """The same from a whole answer, where only a part called usage is one: a program's own `total` is not. The provider's
+    raw answer, where a framework passes it on, tells more than what the framework made of it."""
 
     def reduce(value: Any) -> dict[str, Any]:
         found = parse(value)
-        parts = [found[name] for name in USAGE_NAMES if name in found] if isinstance(found, dict) else []
+        answers = [found.get("raw"), found] if isinstance(found, dict) else []
+        parts = [answer[name] for answer in answers if isinstance(answer, dict) for name in USAGE_NAMES if name in answer]
         return _first_usage(key, [part for part in parts if isinstance(part, dict)])
 
     return reduce

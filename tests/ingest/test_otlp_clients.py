@@ -1,0 +1,176 @@
+"""One regression test per way in which a client library's spans were once misread, with spans as that library sends them."""
+
+import json
+from typing import Any
+
+from tests.ingest.otlp_spans import calls, make_span, roles
+
+NATIVE = "com.anthropic.sdk.python"
+TRACELOOP = "opentelemetry.instrumentation.anthropic"
+OPENINFERENCE = "openinference.instrumentation.anthropic"
+MLFLOW = "mlflow.tracing.provider"
+
+
+def chat(model: str, **more: Any) -> dict[str, Any]:
+    return {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic", "gen_ai.request.model": model, **more}
+
+
+def test_failed_call_seen_by_three_instrumentations_is_one() -> None:
+    failed = {"status": 2, "events": [("exception", 0, {})]}
+    found = calls(
+        make_span(
+            chat("claude-sonnet-4-5", **{"error.type": "RateLimitError"}), id="a", trace="t1", at_ms=0, ms=50, scope=TRACELOOP, **failed
+        ),
+        make_span(
+            {"openinference.span.kind": "LLM", "llm.model_name": "claude-sonnet-4-5"},
+            id="b",
+            trace="t2",
+            at_ms=1,
+            ms=47,
+            scope=OPENINFERENCE,
+            **failed,
+        ),
+        make_span(
+            chat("claude-sonnet-4-5", **{"error.type": "rate_limit_error"}),
+            id="c",
+            trace="t2",
+            parent="b",
+            at_ms=2,
+            ms=44,
+            scope=NATIVE,
+            **failed,
+        ),
+    )
+    assert [call.error_type for call in found] == ["rate_limit"]
+
+
+def test_two_failed_calls_side_by_side_stay_two() -> None:
+    failed = chat("claude-sonnet-4-5", **{"error.type": "RateLimitError"})
+    spans = [
+        make_span(failed, id=f"{scope[:6]}{n}", trace=f"{scope}{n}", at_ms=at_ms, ms=ms, scope=scope, status=2)
+        for n in range(2)
+        for scope, at_ms, ms in ((TRACELOOP, n, 50), (NATIVE, n + 1, 48))
+    ]
+    assert len(calls(*spans)) == 2
+
+
+def test_request_under_an_alias_and_answer_under_a_version_are_one_call() -> None:
+    usage = {"gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17}
+    (call,) = calls(
+        make_span(chat("claude-3-5-haiku-latest", **usage), id="a", trace="t1", scope=MLFLOW),
+        make_span(
+            chat("claude-3-5-haiku-latest", **usage, **{"gen_ai.response.model": "claude-3-5-haiku-20241022"}),
+            id="b",
+            trace="t2",
+            at_ms=1,
+            ms=98,
+            scope=NATIVE,
+        ),
+    )
+    assert (call.response_model, call.input_tokens) == ("claude-3-5-haiku-20241022", 82)
+
+
+def test_stream_handed_over_early_is_no_second_call_when_it_breaks_later() -> None:
+    (call,) = calls(
+        make_span({"mlflow.spanType": '"CHAT_MODEL"', "mlflow.llm.model": '"claude-sonnet-4-5"'}, id="a", trace="t1", ms=30, scope=MLFLOW),
+        make_span(
+            chat("claude-sonnet-4-5", **{"gen_ai.usage.input_tokens": 120, "error.type": "RemoteProtocolError"}),
+            id="b",
+            trace="t2",
+            at_ms=5,
+            ms=95,
+            scope=NATIVE,
+            status=2,
+        ),
+    )
+    assert (call.error_type, call.input_tokens, call.output_tokens) == ("connection", 120, None)
+
+
+def test_failed_attempt_inside_a_call_that_worked_stays_a_failed_call() -> None:
+    found = calls(
+        make_span(
+            chat("claude-sonnet-4-5", **{"gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17}),
+            id="a",
+            trace="t1",
+            ms=100,
+            scope=TRACELOOP,
+        ),
+        make_span(
+            chat("claude-sonnet-4-5", **{"error.type": "OverloadedError"}), id="b", trace="t2", at_ms=5, ms=20, scope=NATIVE, status=2
+        ),
+    )
+    assert sorted(call.error_type or "" for call in found) == ["", "server_error"]
+
+
+def test_vercel_7_counts_cached_tokens_inside_its_input() -> None:
+    usage = {"gen_ai.usage.input_tokens": 2006, "gen_ai.usage.output_tokens": 300, "gen_ai.usage.cache_read.input_tokens": 1920}
+    agent = make_span({"gen_ai.operation.name": "invoke_agent", **usage}, id="a", scope="gen_ai", version="")
+    model = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o"}
+    (call,) = calls(agent, make_span(model | usage, id="b", parent="a", at_ms=1, ms=98, scope="gen_ai", version=""))
+    assert (call.input_tokens, call.cache_read_tokens, call.token_convention, call.token_rule) == (2006, 1920, "inclusive", "known")
+
+
+def test_instrumentation_that_never_tells_cached_tokens_says_that_they_are_unknown() -> None:
+    usage = {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "gpt-4o",
+        "llm.token_count.prompt": 2006,
+        "llm.token_count.completion": 300,
+    }
+    for scope in (
+        "openinference.instrumentation.haystack",
+        "openinference.instrumentation.smolagents",
+        "openinference.instrumentation.autogen_agentchat",
+        "langwatch",
+    ):
+        (call,) = calls(make_span(usage, scope=scope))
+        assert (call.cache_read_tokens, call.flags) == (None, ("cache_unknown",)), scope
+
+
+def test_adk_names_itself_where_another_provider_answers() -> None:
+    usage = {"gen_ai.system": "gcp.vertex.agent", "gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17}
+    for model, provider in (
+        ("gemini-2.5-flash", "gcp.vertex_ai"),
+        ("openai/gpt-4o", "openai"),
+        ("anthropic/claude-sonnet-4-5", "anthropic"),
+    ):
+        (call,) = calls(make_span({**usage, "gen_ai.request.model": model}, scope="gcp.vertex.agent", version=""))
+        assert call.provider == provider
+
+
+def test_langfuse_behind_langchain_knows_the_provider() -> None:
+    generation = {
+        "langfuse.observation.type": "generation",
+        "langfuse.observation.model.name": "gpt-4o-2024-08-06",
+        "langfuse.observation.metadata.ls_provider": '"openai"',
+        "langfuse.observation.usage_details": '{"input": 82, "output": 17, "total": 99}',
+    }
+    (call,) = calls(make_span(generation, scope="langfuse-sdk"))
+    assert (call.provider, call.input_tokens) == ("openai", 82)
+
+
+def test_genkit_passes_on_the_providers_answer_which_knows_the_cache() -> None:
+    raw = {"prompt_tokens": 2006, "completion_tokens": 300, "prompt_tokens_details": {"cached_tokens": 1920}}
+    output = {"message": {}, "usage": {"inputTokens": 2006, "outputTokens": 300}}
+    model = {"genkit:metadata:subtype": "model", "genkit:name": "openai/gpt-4o"}
+    streamed = make_span(model | {"genkit:output": json.dumps(output)}, id="a", scope="genkit-tracer")
+    whole = make_span(model | {"genkit:output": json.dumps(output | {"raw": {"usage": raw}})}, id="b", at_ms=200, scope="genkit-tracer")
+    found = calls(streamed, whole)
+    assert [(call.input_tokens, call.cache_read_tokens) for call in found] == [(2006, None), (2006, 1920)]
+    assert [call.flags for call in found] == [("cache_unknown",), ()]
+
+
+def test_request_that_the_provider_rejected_is_a_bad_request() -> None:
+    rejected = {"exception.type": "pydantic_ai.exceptions.ModelRequestRejectedError"}
+    (call,) = calls(make_span(chat("gpt-4o") | rejected, scope="pydantic-ai", status=2))
+    assert call.error_type == "bad_request"
+
+
+def test_agents_usage_is_not_added_to_its_calls() -> None:
+    usage = {"gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17}
+    found = roles(
+        make_span({"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 164}, id="a", scope="gen_ai"),
+        make_span(chat("gpt-4o", **usage), id="b", parent="a", at_ms=1, ms=10, scope="gen_ai"),
+        make_span(chat("gpt-4o", **usage), id="c", parent="a", at_ms=12, ms=10, scope="gen_ai"),
+    )
+    assert found == {"a": "agent", "b": "call", "c": "call"}

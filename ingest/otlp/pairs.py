@@ -83,8 +83,10 @@ def _nested_context(a: Node, b: Node) -> bool:
     """Whether the inner span ran in the outer's context: at the top of a trace, or below what the outer is below."""
     window = ordered(a.facts, b.facts)
     inner, outer = (b, a) if window is not None and window[1] is b.facts else (a, b)
-    while inner.parent is not None and any(repeat is inner for repeat in inner.parent.below):
-        inner = inner.parent  # the span above it is the same call
+    for above in inner.ancestors():
+        if all(repeat is not inner for repeat in above.below):
+            break
+        inner = above  # the span above it is the same call
     return inner.orphan or any(above is inner.parent for above in outer.ancestors())
 
 

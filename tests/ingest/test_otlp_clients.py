@@ -174,3 +174,11 @@ def test_agents_usage_is_not_added_to_its_calls() -> None:
         make_span(chat("gpt-4o", **usage), id="c", parent="a", at_ms=12, ms=10, scope="gen_ai"),
     )
     assert found == {"a": "agent", "b": "call", "c": "call"}
+
+
+def test_spans_that_are_each_others_parent_do_not_hang_the_pairing() -> None:
+    first = make_span(chat("gpt-4o"), id="a", parent="b", ms=100)
+    second = make_span(chat("gpt-4o"), id="b", parent="a", ms=100)
+    inner = make_span(chat("gpt-4o"), id="c", parent="a", at_ms=10, ms=50)
+    other = make_span(chat("gpt-4o"), id="d", trace="elsewhere", at_ms=5, ms=60, scope="other.scope")
+    assert "call" in roles(first, second, inner, other).values()

@@ -197,6 +197,7 @@ create table if not exists allocations (
     invoice_issuer_name varchar,
     charge_category varchar             -- of the charges that were handed on, as in charges
 );
+alter table allocations add column if not exists charge_category varchar; -- ledgers of before had none
 
 -- The price book: append-only, valid time and recorded time.
 create table if not exists prices (

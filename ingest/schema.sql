@@ -66,10 +66,12 @@ create table if not exists spans (
     tool_name varchar,
     sent_trace_id varchar not null,     -- as sent; differs from trace_id where a call moved to its application's trace
     sent_parent_span_id varchar,
+    sent_duration_ms double,            -- differs from duration_ms where other spans tell when a stream was read
     span_kind smallint,
     status_code smallint,
     attributes json
 );
+alter table spans add column if not exists sent_duration_ms double; -- ledgers of before had none
 
 create or replace view calls as
 select trace_id, span_id, started_at, duration_ms, ttft_ms, service, environment, system, team, feature, tenant,

@@ -14,7 +14,7 @@ import msgspec
 
 from ingest.otlp import pairs
 from ingest.otlp.facts import Facts
-from ingest.otlp.merge import inherit, merge, one_version, with_rollup
+from ingest.otlp.merge import by_maker, inherit, merge, one_version, with_rollup
 from ingest.otlp.tokens import EMBEDDINGS
 from ingest.otlp.trees import Node, plant, within_locality
 
@@ -97,6 +97,8 @@ def resolve(spans: Sequence[Facts]) -> list[Resolved]:
     evidence = _evidence(nodes, clusters)
     calls = [_call(members, evidence, replayed, traces) for members in clusters.all() if id(members[0]) not in wrappers]
     calls += _bill_rollups(nodes, wrappers, calls)
+    for call in calls:
+        call.facts = by_maker(call.facts)
     return _entries(nodes, calls, clusters) + [_entry(facts, "other") for facts in unique if not facts.genai]
 
 

@@ -49,7 +49,8 @@ RESOLVED: Kinds = {
 RETRIEVED_IDS = frozenset(f"{name}.ids" for name in RETRIEVED)
 
 STORED = """
-select s.sent_trace_id, s.span_id, s.sent_parent_span_id, s.name, s.span_kind, s.started_at, s.duration_ms, s.status_code,
+select s.sent_trace_id, s.span_id, s.sent_parent_span_id, s.name, s.span_kind, s.started_at,
+       coalesce(s.sent_duration_ms, s.duration_ms), s.status_code,
        s.scope_name, s.scope_version, s.attributes, s.load_id, s.rowid, case when s.role = 'call' then {'system': s.system} end
 from spans s
 """
@@ -76,6 +77,7 @@ class _Known(msgspec.Struct, gc=False):
     load_id: int
     rowid: int | None = None
     called: dict[str, str | None] | None = None  # the system that it counted for, if it was a call
+    duration_us: int = 0  # as sent: a call lasts until its stream was read, which other spans may tell
 
 
 class SpanLedger:
@@ -114,6 +116,7 @@ class SpanLedger:
         if self._attribution.rules or self._attribution.keys:
             for name, value in self._attribution.of_span(own.service, own.scope_name, span.attributes).items():
                 setattr(own, name, value)
+        beside.duration_us = own.ended_us - own.started_us
         known[id(own)] = beside
         return own
 
@@ -209,6 +212,7 @@ def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], besi
         "flags": pl.Series([",".join(flags) for flags in said.get("flags", ())], dtype=pl.String),
         "started_at": pl.Series(said.get("started_us", ()), dtype=pl.Int64).cast(pl.Datetime("us")),
         "duration_ms": pl.Series([(found.ended_us - found.started_us) / 1000 for found in own], dtype=pl.Float64),
+        "sent_duration_ms": pl.Series([row.duration_us / 1000 for row in known], dtype=pl.Float64),
         "attributes": pl.Series([row.attributes for row in known], dtype=pl.String),
         "load_id": pl.Series([row.load_id for row in known], dtype=pl.Int64)}
     frame = pl.DataFrame(columns)

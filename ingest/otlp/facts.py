@@ -7,7 +7,7 @@ import msgspec
 
 from ingest.otlp import failures, providers
 from ingest.otlp.attributes import DERIVED
-from ingest.otlp.slots import Slot, kind_of, read
+from ingest.otlp.slots import Slot, kind_by_name, kind_of, read
 from ingest.otlp.span import Span
 from ingest.otlp.tokens import Counts, Emitter, Tokens, emitter, tokens, usage_flags
 from ingest.otlp.values import epoch_us
@@ -102,7 +102,7 @@ def facts(span: Span) -> Facts:
     get = found.get
     provider = get("provider") or providers.provider_of_scope(span.scope_name)
     source = emitter(span.scope_name, provider)
-    declared = get("kind") or _kind_by_name(span, source)
+    declared = kind_by_name(span.scope_name, span.name) or get("kind") or _kind_by_convention(span, source)
     aggregated = USAGE_SET.isdisjoint(found) and not AGGREGATED_SET.isdisjoint(found)
     request_model, response_model = get("request_model"), get("response_model")
     if not request_model and "kind" not in found and declared[0] == "inference":
@@ -142,7 +142,7 @@ def facts(span: Span) -> Facts:
         tool_name=get("tool_name", get("entity_name")) if role == "tool" else None, flags=flags)
 
 
-def _kind_by_name(span: Span, source: Emitter) -> tuple[str | None, str | None, bool | None]:
+def _kind_by_convention(span: Span, source: Emitter) -> tuple[str | None, str | None, bool | None]:
     """`chat gpt-4o` by the convention's naming rule: all that some emitters leave on the span of a failed call."""
     operation, _, model = span.name.partition(" ")
     known = kind_of("gen_ai.operation.name", operation) if source.scope and model and " " not in model else None
@@ -232,6 +232,7 @@ def _error(span: Span, found: dict[str, Any], answered: bool) -> str | None:
     if status not in HTTP_STATUSES:
         status = 0
     failed = span.status_code == 2 or found.get("level") == "ERROR" or found.get("success") is False
+    failed = failed or found.get("finish_reason") == "error"  # all that some clients say of a failed answer
     if not failed and (answered or not (text or status >= 400)):
         return None
     by_text: str | None = failures.error_of_text(text) if text and text.isascii() else None  # as class names and codes are

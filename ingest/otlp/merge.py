@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from ingest.otlp import providers
 from ingest.otlp.facts import ANYWHERE, Facts
 from ingest.otlp.tokens import Tokens, usage_flags
 from ingest.prices.models import canonical_model
@@ -71,6 +72,13 @@ def inherit(call: Facts, above: Sequence[Facts]) -> Facts:
         found |= {"request_model": named.request_model or named.response_model, "model": named.model,
                   "provider": call.provider or named.provider}
     return msgspec.structs.replace(call, **found) if found else call
+
+
+def by_maker(call: Facts) -> Facts:
+    """A call of which no span names the provider is taken for one of the model's maker, and says so."""
+    text = call.response_model or call.request_model
+    maker = providers.maker(text) if text and call.provider is None else None
+    return msgspec.structs.replace(call, provider=maker, flags=(*call.flags, "provider_assumed")) if maker else call
 
 
 def with_rollup(call: Facts, rollup: Facts) -> Facts:

@@ -37,6 +37,13 @@ def provider_of_model(model: str) -> str | None:
     return provider(model.split("/", 1)[0]) if "/" in model else None
 
 
+@lru_cache(4096)
+def maker(model: str) -> str | None:
+    """Who sells a model that nobody else sells under this name; None for open weights, which run anywhere."""
+    lowered = model.lower()
+    return next((row["provider"] or None for row in table("makers.csv") if fnmatchcase(lowered, row["model"])), None)
+
+
 @lru_cache(1024)
 def provider_of_scope(scope: str) -> str | None:
     """The provider whose client a scope instruments, `openinference.instrumentation.bedrock`."""

@@ -9,6 +9,7 @@ import msgspec
 
 from ingest.otlp.attributes import fields, kinds, value_of_kind
 from ingest.otlp.span import Span
+from ingest.otlp.tables import table
 from ingest.otlp.values import BAD, CONVERSIONS
 
 STREAMING_OPERATIONS = {"dostream": True, "dogenerate": False}
@@ -62,6 +63,15 @@ def kind_of(key: str, value: str) -> tuple[str, str | None, bool | None] | None:
     last = text.rsplit(".", 1)[-1]
     known = meaning.get((key, text)) or meaning.get((key, last))
     return (*known, STREAMING_OPERATIONS.get(last)) if known else None
+
+
+@lru_cache(4096)
+def kind_by_name(scope: str, name: str) -> tuple[str, str | None, bool | None] | None:
+    """Role and operation of spans that some emitters tell apart by their name alone."""
+    for row in table("names.csv"):
+        if fnmatchcase(scope.lower(), row["scope"]) and fnmatchcase(name, row["name"]):
+            return row["role"], row["operation"] or None, None
+    return None
 
 
 def read(span: Span) -> tuple[dict[str, Any], dict[str, Slot], bool]:

@@ -118,6 +118,19 @@ def test_a_span_sent_again_with_another_service_and_hour_leaves_nothing_where_it
     assert {row[0] for row in store.query("select system from signal_day").rows()} == {"search"}
 
 
+def test_streams_keep_their_own_usage_when_a_later_batch_settles_them_again(store: Store) -> None:
+    asked = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o"}
+    read = {"logfire.span_type": "log", "duration": 0.5}
+    requests = [make_span(asked, id=f"r{n}", trace=f"r{n}", at_ms=n * 1000, ms=20, scope="logfire.openai") for n in range(3)]
+    ends = [
+        make_span(chat(100 + n) | read, id=f"e{n}", trace=f"e{n}", at_ms=n * 1000 + 521, ms=0, scope="logfire.openai") for n in range(3)
+    ]
+    write(store, [*requests[:2], *ends[:2]], [requests[2], ends[2]])
+    assert store.query("select span_id, input_tokens, duration_ms from calls order by span_id").rows() == [
+        (f"r{n}", 100 + n, 521.0) for n in range(3)
+    ]
+
+
 def test_rules_name_system_and_team_and_the_allow_list_keeps_what_they_look_at(store: Store) -> None:
     rules = Attribution(
         [Rule({"service": "shop"}, {"system": "web-shop"}), Rule({"attributes": {"app.squad": "red*"}}, {"team": "Red"})],

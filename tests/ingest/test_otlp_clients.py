@@ -124,7 +124,7 @@ def test_instrumentation_that_never_tells_cached_tokens_says_that_they_are_unkno
         "langwatch",
     ):
         (call,) = calls(make_span(usage, scope=scope))
-        assert (call.cache_read_tokens, call.flags) == (None, ("cache_unknown",)), scope
+        assert (call.cache_read_tokens, "cache_unknown" in call.flags) == (None, True), scope
 
 
 def test_adk_names_itself_where_another_provider_answers() -> None:
@@ -182,3 +182,49 @@ def test_spans_that_are_each_others_parent_do_not_hang_the_pairing() -> None:
     inner = make_span(chat("gpt-4o"), id="c", parent="a", at_ms=10, ms=50)
     other = make_span(chat("gpt-4o"), id="d", trace="elsewhere", at_ms=5, ms=60, scope="other.scope")
     assert "call" in roles(first, second, inner, other).values()
+
+
+def test_a_helper_of_llama_index_that_only_prepares_a_call_is_none() -> None:
+    model = {"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o"}
+    scope = "openinference.instrumentation.llama_index"
+    found = roles(
+        make_span({"openinference.span.kind": "CHAIN"}, id="step", scope=scope, ms=200),
+        make_span(model, id="prepare", parent="step", at_ms=1, ms=2, scope=scope, name="OpenAI._prepare_chat_with_tools"),
+        make_span(model, id="chat", parent="step", at_ms=4, ms=80, scope=scope, name="OpenAI.astream_chat"),
+    )
+    assert found == {"step": "wrapper", "prepare": "other", "chat": "call"}
+
+
+def test_a_failed_call_of_adk_has_a_name_and_an_error_and_nothing_else() -> None:
+    failed = {"exception.type": "google.genai.errors.ClientError"}
+    (call,) = calls(make_span(failed, name="call_llm", scope="gcp.vertex.agent", status=2))
+    assert (call.operation, call.error_type) == ("chat", "other")
+    assert roles(make_span({}, id="own", name="call_llm", scope="my.program")) == {"own": "other"}
+
+
+def test_a_call_that_finished_with_an_error_failed_whatever_the_status_says() -> None:
+    (call,) = calls(make_span(chat("gpt-4o", **{"gen_ai.response.finish_reasons": ["error"]}), scope="@mastra/otel-exporter", status=1))
+    assert call.error_type == "other"
+
+
+def test_a_call_of_which_no_span_names_the_provider_is_taken_for_one_of_the_maker() -> None:
+    usage = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17}
+    for model, provider in (
+        ("gpt-4o-2024-08-06", "openai"),
+        ("claude-haiku-4-5", "anthropic"),
+        ("eu.anthropic.claude-haiku-4-5-20251001-v1:0", "aws.bedrock"),
+        ("gpt-oss-120b", None),
+        ("llama-3.3-70b", None),
+    ):
+        (call,) = calls(make_span({**usage, "gen_ai.request.model": model}, scope="strands.telemetry.tracer"))
+        assert (call.provider, "provider_assumed" in call.flags) == (provider, provider is not None), model
+
+
+def test_a_provider_that_another_span_of_the_call_names_is_not_assumed() -> None:
+    usage = {"gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17}
+    unnamed = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", **usage}
+    (call,) = calls(
+        make_span(unnamed, id="inner", parent="outer", at_ms=1, ms=90, scope="strands.telemetry.tracer"),
+        make_span(unnamed | {"gen_ai.provider.name": "azure.ai.openai"}, id="outer", scope="other.scope"),
+    )
+    assert (call.provider, "provider_assumed" in call.flags) == ("azure.ai.openai", False)

@@ -176,15 +176,16 @@ def target_line(figure: go.Figure, target: float, words: str, mode: Mode, crosse
     )
 
 
-def release_lines(figure: go.Figure, releases: Sequence[Release], first: date, last: date, mode: Mode) -> None:
-    """Dotted verticals with names above the plot; where names would overlap they move apart, where they don't fit the line stays."""
+def release_lines(figure: go.Figure, releases: Sequence[Release], first: date, last: date, mode: Mode, plot_px: float = PLOT_PX) -> None:
+    """Dotted verticals with names above a plot that is at least so wide; where names would overlap they move apart, where they
+    don't fit the line stays."""
     palette = PALETTES[mode]
     shown = sorted((release for release in releases if first <= _as_date(release.at) <= last), key=lambda release: _as_date(release.at))
-    named = fitting([release.name for release in shown], [release.is_emphasised for release in shown], PLOT_PX)
+    named = fitting([release.name for release in shown], [release.is_emphasised for release in shown], plot_px)
     span = max((last - first).days, 1)
-    places = [(_as_date(release.at) - first).days / span * PLOT_PX for release in shown]
+    places = [(_as_date(release.at) - first).days / span * plot_px for release in shown]
     sizes = [text_width(shown[index].name) + 8 for index in named]
-    moved = dict(zip(named, spread([places[index] for index in named], sizes, -20, PLOT_PX + 20), strict=True))
+    moved = dict(zip(named, spread([places[index] for index in named], sizes, -20, plot_px + 20), strict=True))
     for index, release in enumerate(shown):
         colour = palette.red.ink if release.is_emphasised else palette.context
         figure.add_vline(x=_as_date(release.at), line={"color": colour, "width": 1, "dash": "dot"})

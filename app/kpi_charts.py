@@ -13,6 +13,7 @@ import polars as pl
 
 from app import quantities
 from app.figure import (
+    PLOT_PX,
     Release,
     SideLabel,
     blank,
@@ -29,8 +30,9 @@ from metrics.kpi import Status
 
 Better = Literal["higher", "lower"]
 Row = dict[str, Any]
-MOST_DATES = 8
+MOST_DATES = 7
 NAMED_SYSTEMS = 3
+BESIDE_PX = 200  # of the narrowest plot that names of systems beside it take
 NAME_CHARACTERS = 16  # of a system's name on one line
 REASON_CHARACTERS = 20
 GLYPHS = {"circle": "●", "triangle-up": "▲", "square": "■", "circle-open": "○", "circle-open-dot": "○"}
@@ -72,7 +74,7 @@ def kpi_trend(
     first, last = periods[0]["start"], periods[-1]["end"]
     if target is not None:
         target_line(figure, target, f"Target {target_words}", mode, _crossed([periods, *(points for _, points in systems)], first, last))
-    release_lines(figure, releases, first.date(), last.date(), mode)
+    release_lines(figure, releases, first.date(), last.date(), mode, PLOT_PX - BESIDE_PX if systems else PLOT_PX)
     side_labels(figure, labels, mode)
     return figure
 
@@ -103,7 +105,7 @@ def _last(points: Sequence[Row]) -> float | None:
 def _trend_labels(periods: Sequence[Row], systems: Sequence[tuple[str, list[Row]]], name: str, unit: str, mode: Mode) -> list[SideLabel]:
     ends = [(system, value) for system, points in systems if (value := _last(points)) is not None]
     rest, named = ends[:-NAMED_SYSTEMS], ends[-NAMED_SYSTEMS:]
-    labels = [SideLabel(value, "", f"{system} {quantities.quantity(value, unit)}") for system, value in named]
+    labels = [SideLabel(value, "", system) for system, value in named]
     if rest:
         labels.append(SideLabel(sum(value for _, value in rest) / len(rest), "", f"{len(rest)} other system{'s' if len(rest) > 1 else ''}"))
     value = _last(periods)

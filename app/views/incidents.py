@@ -83,7 +83,7 @@ def _provenance(scope: Scope, found: pl.DataFrame) -> str:
 
 
 def _metrics(scope: Scope, found: pl.DataFrame, mitigate: KpiResult, rate: KpiResult) -> None:
-    grid = st.grid("auto", min_column_width=190, gap="small")
+    grid = st.grid("auto", min_column_width=300, gap="small")
     card = partial(metric, grid)
     colours = {"on target": "blue", "at risk": "orange", "off target": "red"}
     target = quantities.target_words(mitigate.target, mitigate.direction, "hours")

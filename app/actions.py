@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app import session
 from ingest import allocation, drift, rollup
-from ingest.load import event
+from ingest.audit import event
 from ingest.prices import contract
 
 

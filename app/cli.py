@@ -16,8 +16,8 @@ from app.ledger import LocalLedger, RemoteLedger, open_ledger
 from app.terminal import err, errors_in_words, load_with_progress, out, print_json, say_outcomes, saying
 from ingest import pull as billing_apis
 from ingest.errors import SpanledgerError
-from ingest.load import find_files
 from ingest.remote import local_files
+from ingest.sources import find_files
 from metrics import coverage, focus_out, focus_rules, reconcile_report, scorecard
 from metrics import showback as metrics_showback
 from metrics.bridge import TERMS

@@ -14,9 +14,10 @@ import msgspec
 import polars as pl
 
 from app.settings import Settings
+from ingest.audit import Outcome, event
 from ingest.errors import LedgerError, LedgerLocked
 from ingest.governance import custom_fields
-from ingest.load import Loader, Outcome, event
+from ingest.load import Loader
 from ingest.store import Store
 from metrics import drift_run
 from metrics.definitions import KEY, definitions

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from app.ledger import LocalLedger, RemoteLedger
+from ingest.audit import Outcome
 from ingest.errors import SpanledgerError
-from ingest.load import Outcome
 from metrics.filters import PeriodError
 
 FAILED, SOME_REJECTED = 1, 3

@@ -1,24 +1,19 @@
 """Files into the ledger: detect, read, validate, commit once per content hash; one transaction and one outcome a file."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
-
-import duckdb
+from typing import Any
 
 from ingest import allocation, drift, insert, rollup
 from ingest.attribution import Attribution
+from ingest.audit import Outcome, event, record
 from ingest.collector import detect
 from ingest.content import ContentStore
-from ingest.errors import SpanledgerError, UnknownFormat
-from ingest.governance import adrs
+from ingest.errors import SpanledgerError
 from ingest.insert import Run
 from ingest.otlp import files as otlp_files
 from ingest.otlp import prometheus, signals
@@ -27,54 +22,17 @@ from ingest.otlp.signals import SIGNALS, Items, Signal, SignalKind
 from ingest.otlp.span import Reject
 from ingest.prices.book import ensure_book
 from ingest.probe import probe
+from ingest.sources import Source
 from ingest.store import Store
 from ingest.table import RowReject, stage
 
-Status = Literal["loaded", "partial", "already loaded", "failed"]
 OTLP = "otlp"
-CONTENT_FOLDER = ".duckdb.content"
-OF_A_LEDGER = (".duckdb", ".duckdb.wal", ".duckdb.key", ".duckdb.server", "spanledger.toml")
 
 ITEMS_PER_INSERT = 20_000
 NEWEST_MONTHS = 2  # late spans and restated bills are of these
 # Inserts of a file that are decoded before the writer's lock is taken; longer files go on decoding inside it, insert by insert,
 # so that memory does not grow with the file.
 DECODED_AHEAD = 2
-
-
-@dataclass
-class Outcome:
-    """What became of one file: rows loaded, rows rejected, the sum of a bill, and the reason of a failure."""
-
-    path: str
-    status: Status
-    collector: str = ""
-    rows: int = 0
-    rejected: int = 0
-    total: Decimal | None = None
-    currency: str | None = None
-    message: str = ""
-    duplicates_removed: int = 0
-    replaced: dict[str, int] = field(default_factory=dict)
-    rejects: list[RowReject] = field(default_factory=list)
-
-    def line(self) -> str:
-        """The one line that a person reads about this file."""
-        if self.status == "failed":
-            return f"{self.path}: {self.message}"
-        if self.status == "already loaded":
-            return f"{self.path}: already loaded, nothing changed"
-        parts = [f"{self.rows:,} rows as {self.collector}"]
-        if self.total is not None:
-            parts.append(f"total {self.total.normalize():,f} {self.currency or ''}".rstrip())
-        if self.duplicates_removed:
-            parts.append(f"{self.duplicates_removed:,} duplicate spans not counted")
-        parts += [f"in place of {rows:,} rows of {other} for the same period" for other, rows in self.replaced.items()]
-        if self.rejected:
-            first = self.rejects[0] if self.rejects else None
-            where = f", first at {first.position}: {first.reason}" if first else ""
-            parts.append(f"{self.rejected:,} rejected{where}; see the Data page or table rejects")
-        return f"{self.path}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +57,7 @@ class Loader:
     ) -> list[Outcome]:
         """Load files, each with the name to call it by. One bad file stops nothing else: each is loaded whole, in part
         with rejects, or not at all."""
-        sources = [Source(path, name, _sha256(path)) for path, name in files]
+        sources = [Source.of(path, name) for path, name in files]
         known = self._known(source.sha256 for source in sources)
         spans = SpanLedger(self.hash_key, self.attribution)
         if self.content is not None:
@@ -108,7 +66,7 @@ class Loader:
             ensure_book(cursor, self.user_prices)
         run = Run(as_of or self.clock(), frozenset(known.values()))
         outcomes = []
-        for source in sorted(sources, key=_load_order):
+        for source in sorted(sources, key=lambda source: source.order):
             if source.sha256 in known:
                 outcome = Outcome(source.name, "already loaded")
             else:
@@ -155,7 +113,7 @@ class Loader:
         ).rows()
         return dict(rows)
 
-    def _load_one(self, source: "Source", collector: str | None, run: Run, spans: SpanLedger) -> Outcome:
+    def _load_one(self, source: Source, collector: str | None, run: Run, spans: SpanLedger) -> Outcome:
         started_at = self.clock()
         try:
             signal = otlp_files.signal_of(source.path) if collector in (None, OTLP) else None
@@ -178,7 +136,7 @@ class Loader:
         return self.content.keeping(kind) if self.content is not None else nullcontext(kind)
 
     def _load_telemetry(
-        self, source: "Source", signal: Signal, items: Iterator[Items], run: Run, spans: SpanLedger, started_at: datetime
+        self, source: Source, signal: Signal, items: Iterator[Items], run: Run, spans: SpanLedger, started_at: datetime
     ) -> Outcome:
         outcome = Outcome(source.name, "loaded", OTLP)
         batches = _large(items)
@@ -194,7 +152,7 @@ class Loader:
             record(cursor, source, started_at, self.clock(), outcome, load_id)
         return outcome
 
-    def _load_table(self, source: "Source", name: str | None, run: Run, spans: SpanLedger, started_at: datetime) -> Outcome:
+    def _load_table(self, source: Source, name: str | None, run: Run, spans: SpanLedger, started_at: datetime) -> Outcome:
         probed = probe(source.path, source.name)
         collector = detect(probed, name)
         with self.store.cursor() as staging:
@@ -214,96 +172,6 @@ class Loader:
                 rollup.rebuild(cursor, moved)
                 run.touch(hour for hour, _ in moved)
         return outcome
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file to load: where it is, what to call it, and the hash of its bytes."""
-
-    path: Path
-    name: str
-    sha256: str
-
-
-def record(
-    cursor: duckdb.DuckDBPyConnection,
-    source: Source,
-    started_at: datetime,
-    finished_at: datetime,
-    outcome: Outcome,
-    load_id: int | None = None,
-    slice: dict[str, Any] | None = None,
-) -> None:
-    """Write the load, its rejects and its audit event in the transaction of the rows themselves."""
-    if load_id is None:
-        load_id = cursor.execute("select nextval('load_ids')").fetchall()[0][0]
-        outcome.rejects = outcome.rejects or [RowReject(0, outcome.message)]
-    outcome.rejected = len(outcome.rejects)
-    if outcome.status == "loaded" and outcome.rejected:
-        outcome.status = "partial"
-    cursor.execute(
-        "insert into loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            load_id,
-            outcome.collector,
-            source.name,
-            source.sha256,
-            started_at,
-            finished_at,
-            outcome.rows,
-            outcome.rejected,
-            outcome.status,
-            outcome.message,
-            json.dumps(slice) if slice else None,
-        ],
-    )
-    insert.rejects(cursor, load_id, source.name, outcome.rejects)
-    event(
-        cursor,
-        "load",
-        finished_at,
-        {"load_id": load_id, "path": source.name, "rows": outcome.rows, "rejected": outcome.rejected, "status": outcome.status},
-    )
-
-
-def event(cursor: duckdb.DuckDBPyConnection, kind: str, at: datetime, detail: dict[str, Any]) -> None:
-    """Add to the audit trail."""
-    cursor.execute("insert into events values (cast(uuid() as varchar), ?, ?, ?)", [at, kind, json.dumps(detail)])
-
-
-def find_files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
-    """The files that a command line names; folders are walked without hidden files, what a ledger itself leaves there, and
-    what lies beside decision records without being one.
-
-    Raises UnknownFormat for a missing path.
-    """
-    found: list[tuple[Path, str]] = []
-    for path in paths:
-        if path.is_dir():
-            inside = (file for file in sorted(path.rglob("*")) if file.is_file())
-            found += [
-                (file, str(file))
-                for file in inside
-                if not file.name.endswith(OF_A_LEDGER)
-                and not any(part.startswith(".") or part.endswith(CONTENT_FOLDER) for part in file.relative_to(path).parts)
-                and not adrs.is_beside(file)
-            ]
-        elif path.exists():
-            found.append((path, str(path)))
-        else:
-            raise UnknownFormat(f"{path} does not exist", "Check the path")
-    return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _load_order(source: Source) -> tuple[int, str]:
-    """Small text first: registers name systems and prices before the traces that need them arrive."""
-    is_records = source.path.suffix.lower() in (".csv", ".yaml", ".yml", ".md")
-    return (0 if is_records else 1, source.name)
 
 
 def _large(batches: Iterator[Items]) -> Iterator[Items]:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ingest.errors import SourceError, UnknownFormat
-from ingest.load import find_files
+from ingest.sources import find_files
 
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory")
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://.")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from app import settings
-from ingest.load import Loader, find_files
+from ingest.load import Loader
+from ingest.sources import find_files
 from ingest.store import Store
 
 ROOT = Path(__file__).parents[1]

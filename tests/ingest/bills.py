@@ -5,7 +5,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ingest.load import Loader, Outcome, find_files
+from ingest.audit import Outcome
+from ingest.load import Loader
+from ingest.sources import find_files
 from ingest.store import Store
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ingest.load import Loader, find_files
+from ingest.load import Loader
+from ingest.sources import find_files
 from ingest.store import Store
 
 

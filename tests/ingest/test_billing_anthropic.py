@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ingest.load import Loader, find_files
+from ingest.load import Loader
+from ingest.sources import find_files
 from ingest.store import Store
 from metrics.exports import exports
 from tests.ingest.bills import BILLS, MONTHS, billed, by_month, load_page, load_text, reported_tokens, true_by_month, true_tokens

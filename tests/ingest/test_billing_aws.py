@@ -12,8 +12,9 @@ import pytest
 
 from ingest import insert
 from ingest.collector import collectors
-from ingest.load import Loader, find_files
+from ingest.load import Loader
 from ingest.probe import probe
+from ingest.sources import find_files
 from ingest.store import Store
 from ingest.table import stage
 from tests.ingest.bills import billed, load_text

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingest.load import Loader, find_files
+from ingest.load import Loader
 from ingest.prices.book import ensure_book
+from ingest.sources import find_files
 from ingest.store import Store
 from tests.ingest.bills import billed, load_text
 from tests.ingest.tables import assert_truncated_parquet_leaves_nothing, csv_of, lines_of

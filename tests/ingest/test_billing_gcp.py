@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingest.billing.gcp import flat_rows
-from ingest.load import Loader, find_files
+from ingest.load import Loader
+from ingest.sources import find_files
 from ingest.store import Store
 from tests.ingest.bills import billed, load_text
 from tests.ingest.tables import assert_truncated_parquet_leaves_nothing, csv_of, lines_of

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingest.load import Loader, find_files
+from ingest.load import Loader
+from ingest.sources import find_files
 from ingest.store import Store
 from tests.ingest.bills import TOKEN_CLASSES, load_text
 from tests.ingest.tables import assert_truncated_parquet_leaves_nothing, csv_of, lines_of

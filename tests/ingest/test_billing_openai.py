@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.load import Loader, find_files
+from ingest.load import Loader
+from ingest.sources import find_files
 from ingest.store import Store
 from tests.ingest.bills import BILLS, MONTHS, billed, by_month, load_page, load_text, reported_tokens, true_by_month, true_tokens
 

@@ -15,9 +15,10 @@ from starlette.testclient import TestClient
 from app import settings
 from ingest.attribution import Attribution
 from ingest.content import ContentStore
-from ingest.load import Loader, find_files
+from ingest.load import Loader
 from ingest.otlp.commit import SpanLedger
 from ingest.receiver import Receiver
+from ingest.sources import find_files
 from ingest.store import Store
 from ingest.writer import Writer
 from tests.conftest import HASH_KEY

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from ingest.load import Loader, Outcome, find_files
+from ingest.audit import Outcome
+from ingest.load import Loader
+from ingest.sources import find_files
 from ingest.store import Store
 
 MADR = """---

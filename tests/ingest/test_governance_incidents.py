@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from ingest.audit import Outcome
 from ingest.collector import collectors
 from ingest.governance import custom_fields
 from ingest.governance.custom_fields import CustomFields
 from ingest.governance.incidents import WORDS
-from ingest.load import Loader, Outcome
+from ingest.load import Loader
 from ingest.store import Store
 
 CALLED = "select * from incidents where incident_id = $id"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ingest.load import Loader, Outcome
+from ingest.audit import Outcome
+from ingest.load import Loader
 from ingest.store import Store
 
 

@@ -14,9 +14,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.audit import Outcome
 from ingest.governance.records import KINDS, kind_of
-from ingest.load import Loader, Outcome, find_files
+from ingest.load import Loader
 from ingest.probe import Probe
+from ingest.sources import find_files
 from ingest.store import Store
 
 # The smallest good row of every kind: what it needs and no more.

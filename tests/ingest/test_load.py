@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.load import Loader, find_files
+from ingest.load import Loader
+from ingest.sources import find_files
 from ingest.store import Store
 
 COSTS = """start_time,end_time,start_time_iso,end_time_iso,amount_value,amount_currency,line_item,project_id,organization_id

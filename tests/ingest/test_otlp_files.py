@@ -10,8 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ingest.load import Loader, Outcome, find_files
+from ingest.audit import Outcome
+from ingest.load import Loader
 from ingest.otlp.files import signal_of
+from ingest.sources import find_files
 from ingest.store import Store
 from tests.ingest import otlp_bodies, otlp_signals
 from tests.ingest.otlp_bodies import NOON_NS, one_span

@@ -16,12 +16,13 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ingest.attribution import Attribution
-from ingest.load import Loader, find_files
+from ingest.load import Loader
 from ingest.otlp import reducers
 from ingest.otlp.attributes import allow_list
 from ingest.otlp.commit import SpanLedger
 from ingest.otlp.protobuf import plain_value
 from ingest.receiver import Receiver
+from ingest.sources import find_files
 from ingest.store import Store
 from ingest.writer import Writer
 from tests.conftest import HASH_KEY

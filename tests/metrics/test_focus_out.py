@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from app.cli import cli
-from ingest.load import Loader, find_files
+from ingest.load import Loader
+from ingest.sources import find_files
 from ingest.store import Store
 from metrics import focus_out, focus_rules
 from metrics.filters import Period

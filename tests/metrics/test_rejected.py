@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from ingest.load import Loader, Outcome
+from ingest.audit import Outcome
+from ingest.load import Loader
 from ingest.store import Store
 from metrics import coverage
 from metrics.filters import Period

@@ -14,7 +14,6 @@ from ingest.audit import Outcome, event, record
 from ingest.collector import detect
 from ingest.content import ContentStore
 from ingest.errors import SpanledgerError
-from ingest.insert import Run
 from ingest.otlp import files as otlp_files
 from ingest.otlp import prometheus, signals
 from ingest.otlp.commit import SpanLedger, Written, without_collections
@@ -22,6 +21,7 @@ from ingest.otlp.signals import SIGNALS, Items, Signal, SignalKind
 from ingest.otlp.span import Reject
 from ingest.prices.book import ensure_book
 from ingest.probe import probe
+from ingest.run import Run
 from ingest.sources import Source
 from ingest.store import Store
 from ingest.table import RowReject, stage

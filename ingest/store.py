@@ -1,7 +1,7 @@
 """The ledger file: opened once per process, a cursor per call, one writer at a time."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -89,6 +89,23 @@ class Store:
 
     def close(self) -> None:
         self._database.close()
+
+
+def insert_rows(cursor: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
+    """Insert a frame by name; columns that the table lacks are left out."""
+    columns = cursor.execute("select column_name from information_schema.columns where table_name = ?", [table]).fetchall()
+    wanted = [row[0] for row in columns]
+    cursor.register("incoming", frame.select([name for name in frame.columns if name in wanted]))
+    cursor.execute(f"insert into {table} by name select * from incoming")
+    cursor.unregister("incoming")
+
+
+def delete_keys(cursor: duckdb.DuckDBPyConnection, table: str, keys: Sequence[str], frame: pl.DataFrame) -> None:
+    """Delete the rows of a table that have one of the frame's keys."""
+    cursor.register("keys", frame.select(keys).unique())
+    same = " and ".join(f"t.{name} is not distinct from k.{name}" for name in keys)
+    cursor.execute(f"delete from {table} t using keys k where {same}")
+    cursor.unregister("keys")
 
 
 def _open_error(path: str, error: duckdb.Error) -> LedgerError:

@@ -1,6 +1,7 @@
 """What tests at every level share: the fixtures folder, and a ledger loaded from the sample company."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT.parent / "shared" / "fixtures"
 SAMPLE = ROOT / "sample_data" / "data"
 HASH_KEY = b"a key for tests only"
+PATIENCE_S = 300
 
 # A busy machine is slow, not wrong.
 hypothesis_settings.register_profile("untimed", deadline=None)
@@ -46,15 +48,28 @@ def loader(store: Store) -> Loader:
 
 
 @pytest.fixture(scope="session")
-def sample_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample company's ledger, loaded once; tests read copies or open it read-only."""
-    path = tmp_path_factory.mktemp("sample") / "sample.duckdb"
-    store = Store(path)
+def sample_path(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The sample company's ledger, loaded once; tests read copies or open it read-only.
+
+    The first worker to need it loads it for all of them; the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    path = (base if worker_id == "master" else base.parent) / "sample.duckdb"
+    mine = path.with_suffix(".loading")
+    try:
+        mine.mkdir()
+    except FileExistsError:
+        for _ in range(PATIENCE_S):
+            if path.exists():
+                return path
+            time.sleep(1)
+        pytest.fail("the worker that loads the sample company did not finish")
+    store = Store(mine / path.name)
     company = settings.read(path, SAMPLE.parent)
     outcomes = Loader(store, HASH_KEY, company.attribution, company.user_prices).load(find_files([SAMPLE]))
     store.close()
     assert {outcome.status for outcome in outcomes} == {"loaded"}, [o.line() for o in outcomes if o.status != "loaded"]
-    return path
+    return (mine / path.name).rename(path)
 
 
 @pytest.fixture(scope="session")

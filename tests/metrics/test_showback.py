@@ -1,5 +1,6 @@
 """Every cent of the invoice reaches somebody, once."""
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -255,9 +256,19 @@ PARTIES = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(st.tuples(PARTIES, st.decimals(-100, 10_000, places=12), st.sampled_from(["Acme", "Apex"])), min_size=1, max_size=25))
-def test_every_breakdown_ties_to_the_invoice_to_the_cent(lines: list[tuple[dict, Decimal, str]]) -> None:
+@pytest.fixture(scope="module")
+def allocated() -> Iterator[Ledger]:
+    """A ledger for many examples, each of which begins without allocations."""
     ledger = Ledger()
+    yield ledger
+    ledger.close()
+
+
+@given(st.lists(st.tuples(PARTIES, st.decimals(-100, 10_000, places=12), st.sampled_from(["Acme", "Apex"])), min_size=1, max_size=25))
+def test_every_breakdown_ties_to_the_invoice_to_the_cent(allocated: Ledger, lines: list[tuple[dict, Decimal, str]]) -> None:
+    ledger = allocated
+    with ledger.transaction() as cursor:
+        cursor.execute("delete from allocations")
     ledger.put(
         "allocations",
         *(
@@ -273,7 +284,6 @@ def test_every_breakdown_ties_to_the_invoice_to_the_cent(lines: list[tuple[dict,
         assert shares + found.rounding_usd[date(2026, 9, 1), issuer] == billed
     for names in (("team",), ("system", "tenant"), PARTY, ("issuer",)):
         assert sum(row["usd_cost"] for row in found.by(*names)) == found.total_usd
-    ledger.close()
 
 
 def test_the_sample_s_invoice_reaches_its_systems_as_the_generator_knows(sample: Ledger, truth: dict) -> None:

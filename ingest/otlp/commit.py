@@ -162,7 +162,7 @@ class SpanLedger:
                                          from near m where m.role in ('call', 'duplicate', 'wrapper')) n
                       asof join wanted_windows w on w.service = n.service and n.ended_at >= w.started_at
                       where w.ended_at >= n.started_at)
-            {STORED} where s.rowid in (select h.row from hits h)""",
+            {STORED} where s.started_at between $from and $until and s.rowid in (select h.row from hits h)""",
             {"from": _time(keys.from_us), "until": _time(keys.until_us)}, known)
         for name in ("wanted_traces", "wanted_ids", "wanted_windows"):
             cursor.unregister(name)

@@ -61,26 +61,22 @@ order by s.started_at, s.duration_ms desc, s.span_id
 
 def by_status(engine: Engine, scope: Scope) -> pl.DataFrame:
     """Per cost status: calls, tokens, cost, and the range of the cost where the token convention is unknown."""
-    where, params = scope.where("started_at", prefix="c.")
-    return engine.query(BY_STATUS.format(where=where), params)
+    return _of_scope(engine, BY_STATUS, scope, "c.")
 
 
 def repeats(engine: Engine, scope: Scope) -> pl.DataFrame:
     """Spans that repeat a call and are not counted, by the rule that found them."""
-    where, params = scope.where("started_at", prefix="s.")
-    return engine.query(REPEATS.format(where=where), params)
+    return _of_scope(engine, REPEATS, scope, "s.")
 
 
 def clients(engine: Engine, scope: Scope) -> pl.DataFrame:
     """Per instrumentation scope: the calls it told best, the spans that repeat one, and how complete its usage is."""
-    where, params = scope.where("started_at", prefix="s.")
-    return engine.query(CLIENTS.format(where=where), params)
+    return _of_scope(engine, CLIENTS, scope, "s.")
 
 
 def unpriced(engine: Engine, scope: Scope) -> pl.DataFrame:
     """Models that the price book does not know, those with most tokens first."""
-    where, params = scope.where("started_at", prefix="c.")
-    return engine.query(UNPRICED.format(where=where), params)
+    return _of_scope(engine, UNPRICED, scope, "c.")
 
 
 def newest(engine: Engine, scope: Scope, cost_status: str = "") -> pl.DataFrame:
@@ -95,6 +91,11 @@ def trace(engine: Engine, trace_id: str, at: datetime) -> pl.DataFrame:
     found = engine.query(TRACE, {"trace_id": trace_id, "since": at - SPAN_REACH, "until": at + SPAN_REACH})
     above = dict(found.select("span_id", "parent_span_id").rows())
     return found.with_columns(pl.Series("depth", [_depth(span_id, above) for span_id in above], pl.Int64))
+
+
+def _of_scope(engine: Engine, sql: str, scope: Scope, prefix: str) -> pl.DataFrame:
+    where, params = scope.where("started_at", prefix=prefix)
+    return engine.query(sql.format(where=where), params)
 
 
 def _depth(span_id: str, above: dict[str, str | None]) -> int:

@@ -8,9 +8,11 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from app import cards, kpi_charts, quantities, rows, session
+from app import cards, quantities, rows, session
 from app.figure import Release
 from app.filterbar import Choice, toolbar
+from app.kpi_systems_chart import kpi_by_system
+from app.kpi_trend_chart import kpi_trend
 from app.panel import chart, mode, table
 from app.session import CachedEngine
 from app.views import start
@@ -85,7 +87,7 @@ def _trend(engine: CachedEngine, kpi: Kpi, scope: Scope, result: KpiResult, syst
     )
     measured = [system for system, one in systems.items() if one.value is not None]
     lines = _lines(session.version(), kpi.id, dict(scope.dimensions), [(window.start, window.end) for window in windows], measured)
-    figure = kpi_charts.kpi_trend(
+    figure = kpi_trend(
         course,
         mode(),
         unit=kpi.unit,
@@ -203,7 +205,7 @@ def _systems(engine: CachedEngine, kpi: Kpi, result: KpiResult, systems: dict[st
     worst = next((status for status in WORST_FIRST if found[status]), None)
     finding = f"{found[worst]} of {found.total()} systems {worst}" if worst else "By system"
     target = result.target if isinstance(result.target, float) else None
-    figure = kpi_charts.kpi_by_system(
+    figure = kpi_by_system(
         ordered,
         mode(),
         unit=kpi.unit,

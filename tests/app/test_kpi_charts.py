@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.figure import Release
-from app.kpi_charts import kpi_by_system, kpi_trend
+from app.kpi_systems_chart import kpi_by_system
+from app.kpi_trend_chart import kpi_trend
 from app.labels import LINE_PX
 from app.theme import MODES, PALETTES, STATUSES, Mode
 from tests.app.figures import levels, plain, side_places, side_texts, texts

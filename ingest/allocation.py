@@ -85,6 +85,8 @@ def allocate(cursor: duckdb.DuckDBPyConnection, start: datetime, end: datetime, 
     """The rows of `allocations` for one month; together they are its charges to the last digit."""
     window = {"start": start, "end": end}
     charges = cursor.sql(BILLED, params=window).pl().to_dicts()
+    if not charges:  # then nobody has to know what all the calls of the month used
+        return []
     for charge in charges:  # what is billed for longer than a day was used on any day of the month
         charge["day"] = None if charge["is_longer_than_a_day"] else charge["day"]
     traced = _by_bucket(cursor.sql(TRACED, params=window).pl().to_dicts(), charges)

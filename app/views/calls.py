@@ -191,7 +191,7 @@ def _calls(engine: CachedEngine, scope: Scope, cost_status: str) -> None:
         _as_chip("cost_status", {name: text for name, (text, _, _) in STATUSES.items()}).alias("status"),
         pl.col("system").replace(names),
         pl.col("cost_usd").cast(pl.Float64),
-        pl.col("flags").list.join(", ").alias("notes"),
+        pl.col("flags").list.join(", ").str.replace_all("_", " ").alias("notes"),
     )
     words = f"The newest {found.height:,} calls" if found.height == calls.MOST else f"{found.height:,} calls"
     place = table(
@@ -209,8 +209,8 @@ def _calls(engine: CachedEngine, scope: Scope, cost_status: str) -> None:
             "duration_ms": st.column_config.NumberColumn("ms", format="%,.0f", width=58),
             "cost_usd": st.column_config.NumberColumn("Cost, $", format="%.5f", width=76),
             "status": _status_chips(106),
-            "error_type": st.column_config.TextColumn("Error", width=76),
-            "notes": st.column_config.TextColumn("Notes", width=88),
+            "error_type": st.column_config.TextColumn("Error", width=66),
+            "notes": st.column_config.TextColumn("Notes", width=98),
         },
         most=12,
         is_selectable=True,

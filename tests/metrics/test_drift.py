@@ -238,11 +238,11 @@ def test_a_thin_pinned_reference_gives_way_to_a_trailing_one_that_a_lasting_drif
 
 @pytest.mark.slow
 def test_a_trailing_reference_is_the_same_whether_days_are_compared_as_they_come_or_all_at_once() -> None:
-    rows = thin_start(np.random.default_rng(12), days=72, doubled_from=58)
+    rows = thin_start(np.random.default_rng(12), days=90, doubled_from=70)
     at_once, daily = Ledger(), Ledger()
     put_rows(at_once, rows)
     runs.update(at_once, drift_run.run, datetime(2026, 12, 1))
-    for place in range(72):
+    for place in range(90):
         day = BASELINE + timedelta(days=place)
         put_rows(daily, [row for row in rows if row["day"] == day])
         runs.update(daily, drift_run.run, datetime.combine(day + timedelta(days=1), datetime.min.time()))

@@ -104,7 +104,7 @@ def next_register(draw: st.DrawFn) -> tuple[str, list[dict[str, str]]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(later=next_register(), day=st.integers(0, 120))
 def test_registers_of_later_months_never_change_what_earlier_months_said(
     loaded: Loader, before: str, later: tuple[str, list[dict[str, str]]], day: int

@@ -94,6 +94,7 @@ def test_an_empty_ledger_measures_nothing_and_says_what_would_fill_each_kpi(ledg
     results = scorecard(ledger, scope())
     assert {(result.state, result.status, result.value) for result in results} == {("NO_DATA", "not measured", None)}
     assert all(result.note for result in results)
+    assert all(kpis()[result.metric_id].fills for result in results)  # the file, shown with the reason
     assert [result.metric_id for result in results] == list(kpis())
 
 

@@ -1,13 +1,15 @@
 """What one span says by itself: every field of a call that its attributes carry, and what kind of span it is."""
 
+from copy import copy
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from ingest.otlp import failures, providers
 from ingest.otlp.attributes import DERIVED
-from ingest.otlp.slots import Slot, kind_by_name, kind_of, read
+from ingest.otlp.slots import AGGREGATED, USAGE, Plan, Slot, kind_by_name, kind_of, plan, read
 from ingest.otlp.span import Span
 from ingest.otlp.tokens import Counts, Emitter, Tokens, emitter, tokens, usage_flags
 from ingest.otlp.values import epoch_us
@@ -17,11 +19,10 @@ ANYWHERE = "any"
 MAX_TTFT_SECONDS = 300  # more than this is milliseconds under a name that promises seconds
 MAX_WAIT_MS = 24 * 3600 * 1000  # no answer and no stream takes longer
 HTTP_STATUSES = range(100, 600)
-USAGE = ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens",
-         "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens", "uncached_input_tokens")
-AGGREGATED = tuple(f"aggregated_{name}" for name in USAGE)
 FIRST_TOKEN = frozenset(("ttft_s", "ttft_ms", "first_token_at"))
-NO_TOKENS = Tokens()
+# Fields of a span's facts that are as its attributes say.
+SAID = ("service", "team", "feature", "tenant", "cost_center", "project", "prompt_name", "prompt_version", "service_tier",
+        "response_cached")
 USAGE_SET, AGGREGATED_SET = frozenset(USAGE), frozenset(AGGREGATED)
 
 
@@ -96,55 +97,80 @@ class Facts(msgspec.Struct, gc=False, kw_only=True):
         return bool(self.output_tokens) or self.finish_reason is not None
 
 
+class _Alike(msgspec.Struct, frozen=True):
+    """What spans of an emitter say that do the same thing: their facts but for what is measured, named, or their own."""
+
+    facts: Facts
+    found: dict[str, Any]
+    chosen: dict[str, Slot]
+    bad: bool
+    declared: str | None
+    streaming: bool | None
+    says_kind: bool
+    failed: bool
+    error: str | None
+
+
 def facts(span: Span) -> Facts:
     """Everything that one span says about itself."""
-    found, chosen, bad = read(span)
+    attributes = span.attributes
+    wanted = plan(span.scope_name, tuple(attributes))
+    values = tuple([attributes[key] for key in wanted.alike_keys])
+    alike = _alike(span.scope_name, span.scope_version, span.name, span.kind, span.status_code, wanted, values)
+    found, chosen = alike.found.copy(), alike.chosen.copy()
+    bad = read(wanted.measured, attributes, found, chosen) or alike.bad
+    own = copy(alike.facts)
+    own.trace_id, own.span_id, own.parent_span_id = span.trace_id, span.span_id, span.parent_span_id
+    own.started_us, own.ended_us, own.known = span.started_us, span.ended_us, len(found)
     get = found.get
-    provider = get("provider") or providers.provider_of_scope(span.scope_name)
-    source = emitter(span.scope_name, provider)
-    declared = kind_by_name(span.scope_name, span.name) or get("kind") or _kind_by_convention(span, source)
+    own.user_key, own.conversation_id, own.response_id = get("user_key"), get("conversation_id"), get("response_id")
+    own.finish_reason, own.reported_cost_usd = get("finish_reason"), _reported_cost(found)
     aggregated = USAGE_SET.isdisjoint(found) and not AGGREGATED_SET.isdisjoint(found)
-    request_model, response_model = get("request_model"), get("response_model")
-    if not request_model and "kind" not in found and declared[0] == "inference":
-        request_model = span.name.partition(" ")[2]
-    model_text = response_model or request_model
-    model = canonical_model(model_text, provider) if model_text else None
-    role, operation = _role(declared[0], found, chosen, aggregated, model), declared[1]
-    if role == "inference" and model and "embed" in model and not get("output_tokens"):
-        operation = "embeddings"
-    streaming = _streaming(found, declared[2])
-    counted = NO_TOKENS
+    own.role = role = _role(alike.declared, found, chosen, aggregated, own.model)
+    if role == "inference" and own.model and "embed" in own.model and not get("output_tokens"):
+        own.operation = "embeddings"
+    own.tool_name = get("tool_name", get("entity_name")) if role == "tool" else None
+    own.genai = role != "other" or alike.says_kind or bool(span.events)
+    own.streaming = True if alike.streaming is None and not FIRST_TOKEN.isdisjoint(found) else alike.streaming
+    own.ttft_ms, assumed = _ttft(span, found, own.streaming)
+    if get("stream_end") == "log":
+        own.stream_us = _stream_us(get("stream_seconds"))
     if aggregated or not USAGE_SET.isdisjoint(found):
-        counted = tokens(_counts(span, found, chosen, AGGREGATED if aggregated else USAGE), source, operation)
-    estimated = counted.input_tokens is not None and _estimated(found, source, streaming, counted)
-    ttft_ms, assumed = _ttft(span, found, streaming)
-    finish_reason = get("finish_reason")
-    flags = counted.flags + (usage_flags(counted, source, estimated, operation) if role == "inference" else ())
-    flags += ("bad_token_count",) * bad + ("ttft_unit_assumed",) * assumed
-    return Facts(
-        trace_id=span.trace_id, span_id=span.span_id, parent_span_id=span.parent_span_id, name=span.name,
-        kind=span.kind, status_code=span.status_code, scope_name=span.scope_name, scope_version=span.scope_version,
-        started_us=span.started_us, ended_us=span.ended_us, role=role, emitter=source, known=len(found),
-        genai=role != "other" or "kind" in found or bool(source.scope) or bool(span.events),
-        stream_us=_stream_us(get("stream_seconds")) if get("stream_end") == "log" else None,
-        service=get("service"), environment=get("environment") or "default", team=get("team"), feature=get("feature"),
-        tenant=get("tenant"), cost_center=get("cost_center"), project=get("project"), user_key=get("user_key"),
-        conversation_id=get("conversation_id"), prompt_name=get("prompt_name"), prompt_version=get("prompt_version"),
-        operation=operation, provider=provider, region_scope=_region_scope(request_model, response_model),
-        request_model=request_model, response_model=response_model, model=model, service_tier=get("service_tier"),
-        response_id=get("response_id"), input_tokens=counted.input_tokens,
-        cache_read_tokens=counted.cache_read_tokens, cache_write_tokens=counted.cache_write_tokens,
-        cache_write_1h_tokens=counted.cache_write_1h_tokens, output_tokens=counted.output_tokens,
-        reasoning_tokens=counted.reasoning_tokens, tokens_estimated=estimated, token_convention=counted.convention,
-        token_rule=counted.rule, ttft_ms=ttft_ms, finish_reason=finish_reason,
-        error_type=_error(span, found, bool(counted.output_tokens) or finish_reason is not None), streaming=streaming,
-        response_cached=get("response_cached"), reported_cost_usd=_reported_cost(found),
-        tool_name=get("tool_name", get("entity_name")) if role == "tool" else None, flags=flags)
+        _count(own, tokens(_counts(span, found, chosen, AGGREGATED if aggregated else USAGE), own.emitter, own.operation), found)
+    if bad or assumed:
+        own.flags += ("bad_token_count",) * bad + ("ttft_unit_assumed",) * assumed
+    # All that some clients say of a failed answer is its finish reason; an exception beside a complete answer was handled.
+    if alike.failed or own.finish_reason == "error" or (alike.error is not None and not own.answered):
+        own.error_type = alike.error or failures.OTHER
+    return own
 
 
-def _kind_by_convention(span: Span, source: Emitter) -> tuple[str | None, str | None, bool | None]:
+@lru_cache(8192)
+def _alike(scope_name: str, scope_version: str, name: str, kind: int, status_code: int, wanted: Plan, values: tuple[Any, ...]) -> _Alike:
+    found: dict[str, Any] = {}
+    chosen: dict[str, Slot] = {}
+    bad = read(wanted.alike, dict(zip(wanted.alike_keys, values, strict=True)), found, chosen)
+    get = found.get
+    provider = get("provider") or providers.provider_of_scope(scope_name)
+    source = emitter(scope_name, provider)
+    role, operation, streaming = kind_by_name(scope_name, name) or get("kind") or _kind_by_convention(name, source)
+    request_model, response_model = get("request_model"), get("response_model")
+    if not request_model and "kind" not in found and role == "inference":
+        request_model = name.partition(" ")[2]
+    model_text = response_model or request_model
+    facts = Facts(
+        trace_id="", span_id="", parent_span_id=None, name=name, kind=kind, status_code=status_code, scope_name=scope_name,
+        scope_version=scope_version, started_us=0, ended_us=0, role="", genai=False, emitter=source, operation=operation,
+        environment=get("environment") or "default", provider=provider, region_scope=_region_scope(request_model, response_model),
+        request_model=request_model, response_model=response_model, model=canonical_model(model_text, provider) if model_text else None,
+        **{field: found[field] for field in SAID if field in found})
+    return _Alike(facts, found, chosen, bad, role, found.get("streaming", streaming), "kind" in found or bool(source.scope),
+                  status_code == 2 or get("level") == "ERROR" or get("success") is False, _error(found))
+
+
+def _kind_by_convention(name: str, source: Emitter) -> tuple[str | None, str | None, bool | None]:
     """`chat gpt-4o` by the convention's naming rule: all that some emitters leave on the span of a failed call."""
-    operation, _, model = span.name.partition(" ")
+    operation, _, model = name.partition(" ")
     known = kind_of("gen_ai.operation.name", operation) if source.scope and model and " " not in model else None
     return known or (None, None, None)
 
@@ -193,11 +219,15 @@ def _estimated(found: dict[str, Any], source: Emitter, streaming: bool | None, c
     return source.estimate == "streams" or (source.estimate == "streams_without_cache" and no_cache)
 
 
-def _streaming(found: dict[str, Any], by_operation: bool | None) -> bool | None:
-    told: bool | None = found.get("streaming", by_operation)
-    if told is None and not FIRST_TOKEN.isdisjoint(found):
-        return True
-    return told
+def _count(own: Facts, counted: Tokens, found: dict[str, Any]) -> None:
+    """Fill in the tokens, and what a reader of them has to know."""
+    own.input_tokens, own.output_tokens, own.reasoning_tokens = counted.input_tokens, counted.output_tokens, counted.reasoning_tokens
+    own.cache_read_tokens, own.cache_write_tokens = counted.cache_read_tokens, counted.cache_write_tokens
+    own.cache_write_1h_tokens, own.token_convention, own.token_rule = counted.cache_write_1h_tokens, counted.convention, counted.rule
+    own.tokens_estimated = counted.input_tokens is not None and _estimated(found, own.emitter, own.streaming, counted)
+    own.flags = counted.flags
+    if own.role == "inference":
+        own.flags += usage_flags(counted, own.emitter, own.tokens_estimated, own.operation)
 
 
 def _ttft(span: Span, found: dict[str, Any], streaming: bool | None) -> tuple[float | None, bool]:
@@ -226,17 +256,14 @@ def _stream_us(seconds: float | None) -> int:
     return int(seconds * 1_000_000) if seconds is not None and 0 <= seconds * 1000 <= MAX_WAIT_MS else 0
 
 
-def _error(span: Span, found: dict[str, Any], answered: bool) -> str | None:
-    """The normalised error, or None for success. An exception beside a complete answer was handled."""
+def _error(found: dict[str, Any]) -> str | None:
+    """The normalised error that a span names, or None."""
     text, status = found.get("error_type"), int(found.get("http_status", 0))
-    if status not in HTTP_STATUSES:
-        status = 0
-    failed = span.status_code == 2 or found.get("level") == "ERROR" or found.get("success") is False
-    failed = failed or found.get("finish_reason") == "error"  # all that some clients say of a failed answer
-    if not failed and (answered or not (text or status >= 400)):
+    has_failed = status in HTTP_STATUSES and status >= 400
+    if not (text or has_failed):
         return None
     by_text: str | None = failures.error_of_text(text) if text and text.isascii() else None  # as class names and codes are
-    return by_text or (failures.error_of_status(status) if status >= 400 else None) or failures.OTHER
+    return by_text or (failures.error_of_status(status) if has_failed else None) or failures.OTHER
 
 
 def _reported_cost(found: dict[str, Any]) -> Decimal | None:

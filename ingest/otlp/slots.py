@@ -1,6 +1,6 @@
 """Which fields the attributes of a span fill: the attribute table compiled for the scope and the keys of a span."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from typing import Any
@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from ingest.otlp.attributes import fields, kinds, value_of_kind
-from ingest.otlp.span import Span
 from ingest.otlp.tables import table
 from ingest.otlp.values import BAD, CONVERSIONS
 
+USAGE = ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens",
+         "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens", "uncached_input_tokens")
+AGGREGATED = tuple(f"aggregated_{name}" for name in USAGE)
 STREAMING_OPERATIONS = {"dostream": True, "dogenerate": False}
 
 
@@ -25,7 +27,21 @@ class Slot(msgspec.Struct, frozen=True):
     kind: str
 
 
-Plan = tuple[tuple[str, tuple[Slot, ...]], ...]
+Fields = tuple[tuple[str, tuple[Slot, ...]], ...]  # field -> its aliases in order of precedence
+
+# What differs from span to span even where an emitter does the same thing again: counts, times, costs and ids.
+MEASURED = frozenset((
+    *USAGE, *AGGREGATED, "candidate_tokens", "response_id", "conversation_id", "user_key", "finish_reason", "ttft_s", "ttft_ms",
+    "ttft_s_or_ms", "first_token_at", "stream_seconds", "reported_cost_usd", "prompt_cost_usd", "completion_cost_usd", "retrieved",
+    "retrieved_scores"))
+
+
+class Plan(msgspec.Struct, frozen=True, eq=False):
+    """The fields that spans of one scope with the same keys fill, those that differ from span to span apart."""
+
+    alike: Fields
+    alike_keys: tuple[str, ...]
+    measured: Fields
 
 
 @lru_cache(1024)
@@ -41,14 +57,17 @@ def _slots(scope: str) -> dict[str, tuple[Slot, ...]]:
 
 
 @lru_cache(4096)
-def _plan(scope: str, keys: tuple[str, ...]) -> Plan:
-    """field -> its aliases among these keys in order of precedence: an emitter's spans of one kind have the same keys."""
+def plan(scope: str, keys: tuple[str, ...]) -> Plan:
+    """What these keys fill: an emitter's spans of one kind have the same keys."""
     slots = _slots(scope)
     by_field: dict[str, list[Slot]] = {}
     for key in keys:
         for slot in slots.get(key, ()):
             by_field.setdefault(slot.field, []).append(slot)
-    return tuple((field, tuple(sorted(found, key=lambda slot: slot.rank))) for field, found in by_field.items())
+    fields = [(field, tuple(sorted(found, key=lambda slot: slot.rank))) for field, found in by_field.items()]
+    alike = tuple(row for row in fields if row[0] not in MEASURED)
+    alike_keys = tuple(dict.fromkeys(slot.key for _, found in alike for slot in found))
+    return Plan(alike, alike_keys, tuple(row for row in fields if row[0] in MEASURED))
 
 
 def _declared(key: str, value: Any) -> tuple[str, str | None, bool | None] | None:
@@ -74,13 +93,10 @@ def kind_by_name(scope: str, name: str) -> tuple[str, str | None, bool | None] |
     return None
 
 
-def read(span: Span) -> tuple[dict[str, Any], dict[str, Slot], bool]:
-    """The first alias of every field that says something; whether a count before it was none."""
-    found: dict[str, Any] = {}
-    chosen: dict[str, Slot] = {}
+def read(fields: Fields, attributes: Mapping[str, Any], found: dict[str, Any], chosen: dict[str, Slot]) -> bool:
+    """Add the first alias of every field that says something, and where from; whether a count before it was none."""
     bad = False
-    attributes = span.attributes
-    for field, slots in _plan(span.scope_name, tuple(attributes)):
+    for field, slots in fields:
         for slot in slots:
             value = slot.convert(attributes[slot.key])
             if value is BAD:
@@ -88,4 +104,4 @@ def read(span: Span) -> tuple[dict[str, Any], dict[str, Slot], bool]:
             elif value is not None:
                 found[field], chosen[field] = value, slot
                 break
-    return found, chosen, bad
+    return bad

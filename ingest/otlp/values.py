@@ -15,7 +15,7 @@ MAX_DIGITS = 30
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MONEY_STEP = Decimal("0.000000000001")
 USD_PER_TICK = Decimal("0.0000000001")
-TRUTH = {"true": True, "false": False, "1": True, "0": False}
+TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}  # equal values mean the same
 STREAMING_METHODS = {
     "ConverseStream": True, "InvokeModelWithResponseStream": True, "Converse": False, "InvokeModel": False}
 

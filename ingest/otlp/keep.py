@@ -1,6 +1,5 @@
 """The allow-list at work: what to do with an attribute is looked up by its key, before its value is decoded."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,7 @@ KNOWN_KEYS = 65_536  # keys whose action is remembered; senders invent indexed o
 # 2000-01-01 to 2100-01-01 in microseconds: a start outside is a broken clock or unit, and would poison every period.
 EARLIEST_US, LATEST_US = 946_684_800_000_000, 4_102_444_800_000_000
 
-TRACE_ID, SPAN_ID = re.compile("[0-9a-f]{32}").fullmatch, re.compile("[0-9a-f]{16}").fullmatch
-NO_TRACE, NO_SPAN = "0" * 32, "0" * 16
+NO_TRACE, NO_SPAN = bytes(16), bytes(8)
 MAX_ENUM = 2**15
 MAX_EXCEPTION_TYPE = 256
 
@@ -76,11 +74,11 @@ def keeper(allow: AllowList) -> Keeper:
     return found
 
 
-def broken_rule(trace_id: str, span_id: str, start_ns: int, end_ns: int) -> str | None:
-    """Why a span cannot be kept, or None. The ids are in lower case."""
-    if not TRACE_ID(trace_id) or trace_id == NO_TRACE:
+def broken_rule(trace_id: bytes, span_id: bytes, start_ns: int, end_ns: int) -> str | None:
+    """Why a span cannot be kept, or None."""
+    if len(trace_id) != 16 or trace_id == NO_TRACE:
         return "trace id is not 16 bytes or all zero"
-    if not SPAN_ID(span_id) or span_id == NO_SPAN:
+    if len(span_id) != 8 or span_id == NO_SPAN:
         return "span id is not 8 bytes or all zero"
     if not EARLIEST_US <= start_ns // 1000 < LATEST_US:
         return "starts before 2000 or after 2099"
@@ -96,9 +94,9 @@ def span_name(text: str) -> str:
     return text if len(text) <= MAX_TEXT else f"({len(text)} characters)"
 
 
-def parent_id(text: str) -> str | None:
-    """The id of the span above, or None where the text is none: such a span is at the top."""
-    return text if text != NO_SPAN and SPAN_ID(text) else None
+def parent_id(parent: bytes) -> str | None:
+    """The id of the span above, or None where it is none: such a span is at the top."""
+    return parent.hex() if len(parent) == 8 and parent != NO_SPAN else None
 
 
 def enumerated(value: int) -> int:

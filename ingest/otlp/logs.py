@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from ingest.otlp.evaluations import NAME, evaluation, evaluation_id
-from ingest.otlp.keep import NO_SPAN, NO_TRACE, Keeper, Kept, keeper
+from ingest.otlp.keep import Keeper, Kept, keeper
 from ingest.otlp.messages import from_json, from_protobuf, microseconds
 from ingest.otlp.protobuf import kept_attributes
 from ingest.otlp.span import AllowList, Reject
@@ -76,4 +76,4 @@ def _evaluation(record: Any, scope_version: str, kept: Kept, keep: Keeper) -> di
 
 
 def _id(value: bytes, of: str) -> str | None:
-    return value.hex() if len(value) == ID_BYTES[of] and value.hex() not in (NO_TRACE, NO_SPAN) else None
+    return value.hex() if len(value) == ID_BYTES[of] and any(value) else None

@@ -5,6 +5,7 @@ only), so it is read with typed structs. Attribute values stay raw until their k
 """
 
 import math
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -30,6 +31,7 @@ __all__ = ["decode_json"]
 MAX_DEPTH = 8  # of nested lists and mappings inside an attribute
 INT64 = range(-(2**63), 2**63)
 MAX_DIGITS = 20
+HEX = re.compile("(?:[0-9a-fA-F]{2})*").fullmatch
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for JSON that it cannot read
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 
@@ -149,7 +151,7 @@ def _resource(resource: Resource | None, keep: Keeper) -> Kept:
 
 
 def _read(span: JsonSpan, scope: Scope, resource: Kept, keep: Keeper) -> Span:
-    trace_id, span_id = span.trace_id.lower(), span.span_id.lower()
+    trace_id, span_id = _id(span.trace_id), _id(span.span_id)
     start_ns, end_ns = _uint64(span.start_time_unix_nano), _uint64(span.end_time_unix_nano)
     reason = broken_rule(trace_id, span_id, start_ns, end_ns)
     if reason is not None:
@@ -165,9 +167,14 @@ def _read(span: JsonSpan, scope: Scope, resource: Kept, keep: Keeper) -> Span:
         elif event.name in keep.allow.events:
             at_us = moment(_uint64(event.time_unix_nano), ended_us)
             events.append((event.name, at_us, _attributes(event.attributes, keep, {})))
-    return Span(trace_id, span_id, parent_id((span.parent_span_id or "").lower()), span_name(span.name), enumerated(span.kind),
+    return Span(trace_id.hex(), span_id.hex(), parent_id(_id(span.parent_span_id or "")), span_name(span.name), enumerated(span.kind),
                 start_ns // 1000, ended_us, enumerated(span.status.code if span.status else 0), scope.name, scope.version,
                 attributes, tuple(events))
+
+
+def _id(text: str) -> bytes:
+    """The bytes of an id in hex of either case; none where the text is no such id."""
+    return bytes.fromhex(text) if HEX(text) else b""
 
 
 def _uint64(value: int | str) -> int:

@@ -45,7 +45,7 @@ def decode_protobuf(body: bytes, allow: AllowList) -> Decoded:
         for scope_spans in resource_spans.scope_spans:
             scope_name, scope_version = scope_spans.scope.name, scope_spans.scope.version
             for span in scope_spans.spans:
-                trace_id, span_id = span.trace_id.hex(), span.span_id.hex()
+                trace_id, span_id = span.trace_id, span.span_id
                 start_ns, end_ns = span.start_time_unix_nano, span.end_time_unix_nano
                 reason = broken_rule(trace_id, span_id, start_ns, end_ns)
                 if reason is not None:
@@ -55,9 +55,8 @@ def decode_protobuf(body: bytes, allow: AllowList) -> Decoded:
                     ended_us = (end_ns or start_ns) // 1000
                     events = _events(span.events, keep, attributes, ended_us) if span.events else ()
                     spans.append(Span(
-                        trace_id, span_id, parent_id(span.parent_span_id.hex()), span_name(span.name), enumerated(span.kind),
-                        start_ns // 1000, ended_us, enumerated(span.status.code), scope_name, scope_version, attributes,
-                        events))
+                        trace_id.hex(), span_id.hex(), parent_id(span.parent_span_id), span_name(span.name), enumerated(span.kind),
+                        start_ns // 1000, ended_us, enumerated(span.status.code), scope_name, scope_version, attributes, events))
                 position += 1
     return spans, rejects
 

@@ -228,3 +228,22 @@ def test_a_provider_that_another_span_of_the_call_names_is_not_assumed() -> None
         make_span(unnamed | {"gen_ai.provider.name": "azure.ai.openai"}, id="outer", scope="other.scope"),
     )
     assert (call.provider, "provider_assumed" in call.flags) == ("azure.ai.openai", False)
+
+
+def test_a_stream_asked_for_under_an_alias_ends_under_its_version() -> None:
+    usage = {"gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17, "gen_ai.response.model": "claude-3-5-haiku-20241022"}
+    read = {"logfire.span_type": "log", "duration": 0.5}
+    (call,) = calls(
+        make_span(chat("claude-3-5-haiku-latest"), id="request", trace="t1", ms=20, scope="logfire.anthropic"),
+        make_span(chat("claude-3-5-haiku-latest", **usage, **read), id="end", trace="t2", at_ms=521, ms=0, scope="logfire.anthropic"),
+    )
+    assert (call.span_id, call.response_model, call.input_tokens) == ("request", "claude-3-5-haiku-20241022", 82)
+
+
+def test_groq_without_cached_tokens_had_none() -> None:
+    asked = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "groq", "gen_ai.request.model": "llama-3.3-70b-versatile"}
+    usage = {"gen_ai.usage.input_tokens": 82, "gen_ai.usage.output_tokens": 17}
+    (call,) = calls(make_span(asked | usage, scope="opentelemetry.instrumentation.groq"))
+    assert (call.token_convention, "cache_unknown" in call.flags) == ("inclusive", False)
+    (cached,) = calls(make_span(asked | usage | {"gen_ai.usage.cache_read_input_tokens": 64}, scope="opentelemetry.instrumentation.groq"))
+    assert (cached.input_tokens, cached.cache_read_tokens) == (82, 64)

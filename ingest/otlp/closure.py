@@ -97,9 +97,14 @@ def _fetched_beside_known(run: Sequence[tuple[bool, Facts]]) -> list[Facts]:
 
 def _of_one_call(known: Sequence[Facts], fetched: Sequence[Facts]) -> list[Facts]:
     calls = [facts for facts in known if facts.role == "inference"]
-    lookalikes, streams = pairs.Lookalikes(calls), _Streams(calls)
-    return [facts for facts in fetched if facts.role == "inference"
-            and (next(lookalikes.of(facts), None) is not None or streams.waiting(facts))]
+    fresh = [facts for facts in fetched if facts.role == "inference"]
+    ids = set(map(id, fresh))
+    streams = _Streams(calls)
+    found = [facts for facts in fresh if streams.waiting(facts)]
+    for a, b in pairs.lookalikes([*calls, *fresh]):
+        if (id(a) in ids) != (id(b) in ids) and pairs.alike(a, b) is not None:
+            found.append(a if id(a) in ids else b)
+    return found
 
 
 class _Streams:

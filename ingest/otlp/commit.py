@@ -18,7 +18,6 @@ from ingest.otlp.closure import ClosureKeys, Window, closure
 from ingest.otlp.evaluations import NAME, RETRIEVED, evaluations, retrievals
 from ingest.otlp.evaluations import write as write_evaluations
 from ingest.otlp.facts import Facts, facts
-from ingest.otlp.merge import one_version
 from ingest.otlp.span import Span
 from ingest.prices.book import name_models
 
@@ -122,9 +121,8 @@ class SpanLedger:
 
     def _settle(self, cursor: duckdb.DuckDBPyConnection, batch: list[Facts], known: dict[int, _Known]) -> Written:
         around = closure(batch, lambda keys: self._stored(cursor, keys, known))
-        unique = one_version(around)
-        beside = {key: known[id(own)] for key, own in unique.items()}
-        settled = resolve(list(unique.values()))
+        settled = resolve(around)
+        beside = {(entry.own.trace_id, entry.own.span_id): known[id(entry.own)] for entry in settled}
         services = Services(cursor)
         for entry in settled:
             _place(entry.facts, services)
@@ -193,11 +191,13 @@ def without_collections() -> Iterator[None]:
 
 def _place(found: Facts, services: Services) -> None:
     """System, team and cost centre by the register, where no rule and no attribute named them."""
-    named = {"system": found.system, "team": services.team_of(found.system)} if found.system else \
-        services.of(found.service, _time(found.started_us))
-    for name, value in named.items():
-        if getattr(found, name) is None:
-            setattr(found, name, value)
+    if found.system:
+        if found.team is None:
+            found.team = services.team_of(found.system)
+    else:
+        for name, value in services.of(found.service, found.started_us).items():
+            if getattr(found, name) is None:
+                setattr(found, name, value)
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], beside: dict[tuple[str, str], _Known]) -> None:

@@ -76,8 +76,8 @@ class _Call(msgspec.Struct, eq=False):
 
 def resolve(spans: Sequence[Facts]) -> list[Resolved]:
     """The role of every span of a closed set, one entry per (trace_id, span_id)."""
-    unique = one_version(spans).values()
-    traces = plant(facts for facts in unique if facts.genai)
+    unique = one_version(spans)
+    traces = plant([facts for facts in unique if facts.genai])
     by_role: dict[str, list[Node]] = defaultdict(list)
     for trace in traces:
         for node in trace:
@@ -188,15 +188,10 @@ def _call(members: Sequence[Node], raw: Sequence[Node], replayed: set[int], trac
 
 def _innermost(node: Node, members: Sequence[Node]) -> tuple[bool, bool, int, tuple[int, str, str]]:
     """Sorts the best witness first: the provider's own SDK, then the span inside most of the others."""
-    facts, above = node.facts, list(node.ancestors())
+    facts = node.facts
     around = sum(1 for other in members if other is not node and (
-        other in above if other.segment == node.segment else _around(other.facts, facts)))
+        other in node.ancestors() if other.segment == node.segment else pairs.around(other.facts, facts)))
     return facts.stream_us is not None, not facts.emitter.native, -around, node.order
-
-
-def _around(outer: Facts, inner: Facts) -> bool:
-    window = pairs.ordered(outer, inner)
-    return window is not None and window[0] is outer
 
 
 def _outermost(inner: Sequence[Node], traces: Sequence[Sequence[Node]]) -> list[Node]:

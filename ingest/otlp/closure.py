@@ -11,7 +11,7 @@ from ingest.otlp.facts import Facts
 from ingest.otlp.trees import LOCALITY_US
 
 
-class Window(msgspec.Struct, frozen=True):
+class Window(msgspec.Struct, frozen=True, gc=False):
     """A stretch of time in which a span of the same service may belong to the same call."""
 
     service: str | None
@@ -37,7 +37,7 @@ def closure_keys(spans: Sequence[Facts]) -> ClosureKeys:
     return ClosureKeys(
         frozenset(facts.trace_id for facts in kept),
         frozenset(facts.response_id for facts in kept if facts.response_id is not None and facts.role == "inference"),
-        tuple(dict.fromkeys(_window(facts) for facts in kept if facts.role == "inference")),
+        tuple([_window(facts) for facts in kept if facts.role == "inference"]),
         min(starts) - LOCALITY_US, max(starts) + LOCALITY_US)
 
 

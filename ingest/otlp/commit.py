@@ -122,15 +122,15 @@ class SpanLedger:
     def _settle(self, cursor: duckdb.DuckDBPyConnection, batch: list[Facts], known: dict[int, _Known]) -> Written:
         around = closure(batch, lambda keys: self._stored(cursor, keys, known))
         settled = resolve(around)
+        _place(settled, Services(cursor))
         beside = {(entry.own.trace_id, entry.own.span_id): known[id(entry.own)] for entry in settled}
-        services = Services(cursor)
-        for entry in settled:
-            _place(entry.facts, services)
-        changed, stored = set(), []
+        for own in around if len(beside) < len(around) else ():  # of several loads that brought a span, it stays with the first
+            first = beside[own.trace_id, own.span_id]
+            first.load_id = min(first.load_id, known[id(own)].load_id)
+        changed = {(entry.facts.started_us // HOUR_US, entry.facts.system) for entry in settled if entry.role == "call"}
+        stored = []
         for own in around:
-            key, version = (own.trace_id, own.span_id), known[id(own)]
-            if version is not beside[key]:  # of several loads that brought a span, it stays with the first
-                beside[key].load_id = min(beside[key].load_id, version.load_id)
+            version = known[id(own)]
             if version.rowid is not None:
                 stored.append(version.rowid)
                 if version.called is not None:
@@ -138,11 +138,10 @@ class SpanLedger:
         if stored:
             cursor.execute("delete from spans where rowid in (select unnest($rows))", {"rows": stored})
         _insert(cursor, settled, beside)
-        new = {(own.trace_id, own.span_id) for own in batch}
-        changed |= {(entry.facts.started_us // HOUR_US, entry.facts.system) for entry in settled if entry.role == "call"}
+        new = beside.keys() if len(around) == len(batch) else {(own.trace_id, own.span_id) for own in batch}
         return Written(
             rows=len(new),
-            duplicates=sum(entry.role == "duplicate" and (entry.facts.trace_id, entry.facts.span_id) in new for entry in settled),
+            duplicates=sum((entry.own.trace_id, entry.own.span_id) in new for entry in settled if entry.role == "duplicate"),
             changed={(_time(hour * HOUR_US), system) for hour, system in changed})
 
     def _stored(self, cursor: duckdb.DuckDBPyConnection, keys: ClosureKeys, known: dict[int, _Known]) -> list[Facts]:
@@ -189,15 +188,15 @@ def without_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _place(found: Facts, services: Services) -> None:
+def _place(settled: Iterable[Resolved], services: Services) -> None:
     """System, team and cost centre by the register, where no rule and no attribute named them."""
-    if found.system:
-        if found.team is None:
+    for found in (entry.facts for entry in settled):
+        if not found.system:
+            for name, value in services.of(found.service, found.started_us).items():
+                if getattr(found, name) is None:
+                    setattr(found, name, value)
+        elif found.team is None:
             found.team = services.team_of(found.system)
-    else:
-        for name, value in services.of(found.service, found.started_us).items():
-            if getattr(found, name) is None:
-                setattr(found, name, value)
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], beside: dict[tuple[str, str], _Known]) -> None:

@@ -1,5 +1,6 @@
 """Several spans of one call, merged field by field: every span knows a part, and one may know it better."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -27,16 +28,15 @@ def latest(versions: Iterable[Facts]) -> Facts:
     return max(versions, key=lambda facts: (facts.ended_us, facts.known, repr(facts)))
 
 
-def one_version(spans: Iterable[Facts]) -> dict[tuple[str, str], Facts]:
-    """One version of every span by (trace_id, span_id); exporters send again after a lost acknowledgement."""
-    found: dict[tuple[str, str], Facts] = {}
-    again: dict[tuple[str, str], list[Facts]] = {}
-    for facts in spans:
-        key = facts.trace_id, facts.span_id
-        first = found.setdefault(key, facts)
-        if first is not facts:
-            again.setdefault(key, [first]).append(facts)
-    return found | {key: latest(versions) for key, versions in again.items()}
+def one_version(spans: Sequence[Facts]) -> list[Facts]:
+    """One version of every span, which is known by (trace_id, span_id); exporters send again after a lost acknowledgement."""
+    found = {(facts.trace_id, facts.span_id): facts for facts in spans}
+    if len(found) < len(spans):
+        versions: dict[tuple[str, str], list[Facts]] = defaultdict(list)
+        for facts in spans:
+            versions[facts.trace_id, facts.span_id].append(facts)
+        found = {key: latest(same) for key, same in versions.items()}
+    return list(found.values())
 
 
 def merge(inner: Sequence[Facts], outer: Sequence[Facts]) -> Facts:

@@ -26,7 +26,7 @@ def _is_uuid(text: str) -> bool:
     return len(last) == 36 and last[8] == last[13] == last[18] == last[23] == "-"
 
 
-def contains(outer: Facts, inner: Facts) -> bool:
+def _contains(outer: Facts, inner: Facts) -> bool:
     """Whether one time window lies in another, give or take what clocks and callbacks are late."""
     slack = SLACK_US + min(MAX_LATE_US, (outer.ended_us - outer.started_us) // LATE_SHARE)
     if outer.emitter.streams == "ends_early" and not outer.has_usage and inner.started_us <= outer.ended_us:
@@ -34,12 +34,18 @@ def contains(outer: Facts, inner: Facts) -> bool:
     return outer.started_us <= inner.started_us + slack and inner.ended_us <= outer.ended_us + slack
 
 
+def around(outer: Facts, inner: Facts) -> bool:
+    """Whether one time window contains the other; of two that contain each other, the one that starts first does."""
+    return _contains(outer, inner) and (not _contains(inner, outer) or _extent(outer) <= _extent(inner))
+
+
+def _extent(facts: Facts) -> tuple[int, int, str]:
+    return facts.started_us, -facts.ended_us, facts.span_id
+
+
 def ordered(a: Facts, b: Facts) -> tuple[Facts, Facts] | None:
     """(outer, inner) when one time window contains the other."""
-    inside, around = contains(a, b), contains(b, a)
-    if inside and around:
-        return (a, b) if (a.started_us, -a.ended_us, a.span_id) <= (b.started_us, -b.ended_us, b.span_id) else (b, a)
-    return (a, b) if inside else (b, a) if around else None
+    return (a, b) if around(a, b) else (b, a) if around(b, a) else None
 
 
 def _family(model: str | None) -> str | None:

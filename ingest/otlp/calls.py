@@ -7,7 +7,7 @@ different scopes without ids pair one to one by time, model and tokens. The resu
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -77,9 +77,10 @@ class _Call(msgspec.Struct, eq=False):
 def resolve(spans: Sequence[Facts]) -> list[Resolved]:
     """The role of every span of a closed set, one entry per (trace_id, span_id)."""
     unique = one_version(spans)
-    traces = plant([facts for facts in unique if facts.genai])
+    traces: list[list[Node]] = []
     by_role: dict[str, list[Node]] = defaultdict(list)
-    for trace in traces:
+    for trace in plant([facts for facts in unique if facts.genai]):
+        traces.append(trace)
         for node in trace:
             by_role[node.facts.role].append(node)
     inference = by_role["inference"]
@@ -111,10 +112,11 @@ def _join_ids(inference: Sequence[Node], clusters: _Clusters) -> set[int]:
     for response_id, group in repeated.items():
         for near in within_locality([node.facts for node in group.values()]):
             answers: list[list[Node]] = []
-            for node in (group[id(facts)] for facts in near):
-                same = next((answer for answer in reversed(answers) if _belongs(node.facts, answer)), None)
+            for facts in near:
+                node = group[id(facts)]
+                same = next((answer for answer in reversed(answers) if _belongs(facts, answer)), None)
                 if same is None:
-                    if answers and node.facts.has_usage and len(response_id) >= MIN_STRONG_ID:
+                    if answers and facts.has_usage and len(response_id) >= MIN_STRONG_ID:
                         replayed.add(id(node))
                     answers.append([node])
                 else:
@@ -239,31 +241,24 @@ def _above(call: _Call, rollups: Mapping[int, Sequence[_Call]]) -> list[Node]:
 
 
 def _entries(traces: Sequence[Sequence[Node]], calls: Sequence[_Call], rules: Mapping[int, str]) -> list[Resolved]:
-    starts = _request_starts(calls)
     found: dict[int, Resolved] = {}
+    starts: dict[int, Resolved] = {}  # the earliest call of each trace: a request is a trace with at least one call
     for call in calls:
-        primary, home = call.primary, call.home.facts
-        found[id(primary)] = Resolved(
-            primary.facts, by_maker(call.facts), "call", home.trace_id, home.parent_span_id, starts_request=id(call) in starts)
+        facts, primary, home = by_maker(call.facts), call.primary, call.home
+        entry = found[id(primary)] = Resolved(
+            primary.facts, facts, "call", home.facts.trace_id, home.facts.parent_span_id, starts_request=False)
+        first = starts.setdefault(home.segment, entry)
+        if (facts.started_us, facts.span_id) < (first.facts.started_us, first.facts.span_id):
+            starts[home.segment] = entry
         for node in call.members if len(call.members) > 1 else ():
             if node is not primary:
                 rule = "raw_request" if node.facts.role == "evidence" else rules[id(node)]
-                own = node.facts
-                found[id(node)] = Resolved(
-                    own, own, "duplicate", own.trace_id, own.parent_span_id, primary.facts.span_id, rule, CONFIDENCE[rule])
+                found[id(node)] = _no_call(node.facts, "duplicate", primary.facts.span_id, rule, CONFIDENCE[rule])
+    for entry in starts.values():
+        entry.starts_request = True
     return [found.get(id(node)) or _no_call(node.facts, ALONE.get(node.facts.role, node.facts.role))
             for trace in traces for node in trace]
 
 
-def _no_call(facts: Facts, role: str) -> Resolved:
-    return Resolved(facts, facts, role, facts.trace_id, facts.parent_span_id)
-
-
-def _request_starts(calls: Iterable[_Call]) -> set[int]:
-    """The earliest call of each trace: a request is a trace with at least one call."""
-    first: dict[int, _Call] = {}
-    for call in calls:
-        earliest = first.get(call.home.segment)
-        if earliest is None or (call.facts.started_us, call.facts.span_id) < (earliest.facts.started_us, earliest.facts.span_id):
-            first[call.home.segment] = call
-    return {id(call) for call in first.values()}
+def _no_call(own: Facts, role: str, duplicate_of: str | None = None, rule: str | None = None, confidence: float | None = None) -> Resolved:
+    return Resolved(own, own, role, own.trace_id, own.parent_span_id, duplicate_of, rule, confidence)

@@ -1,7 +1,7 @@
 """Several spans of one call, merged field by field: every span knows a part, and one may know it better."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -19,7 +19,7 @@ PLACE = ("service", "environment")
 # What the client of the provider knows: the innermost span says it best.
 ANSWER = ("provider", "request_model", "service_tier", "response_id", "ttft_ms", "finish_reason",
           "streaming", "response_cached", "reported_cost_usd")
-VALUES = {names: attrgetter(*names) for names in (CONTEXT, ANSWER)}
+VALUES: dict[tuple[str, ...], Callable[[Facts], tuple[Any, ...]]] = {names: attrgetter(*names) for names in (CONTEXT, ANSWER)}
 USAGE_FLAGS = frozenset(("ttl_assumed", "cache_unknown", "partial_usage", "zero_usage"))
 
 

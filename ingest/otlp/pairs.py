@@ -109,10 +109,10 @@ def lookalikes(spans: Iterable[Facts]) -> Iterator[tuple[Facts, Facts]]:
             yield from _of_service(sorted(chain.from_iterable(scopes.values()), key=ORDER))
 
 
-def _of_service(ordered_spans: Iterable[Facts]) -> Iterator[tuple[Facts, Facts]]:
-    """The spans that still run are kept by model and output, so that a busy service is not compared pair by pair."""
+def _of_service(spans: Iterable[Facts]) -> Iterator[tuple[Facts, Facts]]:
+    """What still runs when the next span starts is kept by model and output: a busy service is not compared pair by pair."""
     running: dict[str | None, Outputs] = {}
-    for facts in ordered_spans:
+    for facts in spans:
         family, output = _family(facts.model), None if facts.tokens_estimated else facts.output_tokens
         own = running.setdefault(family, {})
         near = [own]
@@ -177,8 +177,7 @@ def _one_to_one(ranked: Iterable[tuple[bool, int, str, str, Node, Node]]) -> lis
 
 def awaits_end(facts: Facts) -> bool:
     """Whether another span may still tell the usage of this stream."""
-    open_stream = facts.stream_us is None and not facts.has_usage and facts.error_type is None
-    return open_stream and facts.emitter.streams == "end_later"
+    return facts.emitter.streams == "end_later" and facts.stream_us is None and not facts.has_usage and facts.error_type is None
 
 
 def _stream_key(facts: Facts) -> tuple[str | None, str, str | None]:

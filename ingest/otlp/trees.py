@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import attrgetter
 
 import msgspec
@@ -43,26 +43,25 @@ class Node(msgspec.Struct, eq=False):
             node = node.parent
 
 
-def plant(spans: Iterable[Facts]) -> list[list[Node]]:
+def plant(spans: Iterable[Facts]) -> Iterator[list[Node]]:
     """The trees of every trace, one list per trace; a trace with a gap of more than a day falls into two."""
     by_trace: dict[str, list[Facts]] = defaultdict(list)
     for facts in spans:
         by_trace[facts.trace_id].append(facts)
-    segments: list[list[Node]] = []
-    for trace in by_trace.values():
-        for segment in within_locality(trace):
-            nodes = [Node(facts, len(segments)) for facts in segment]
-            if len(nodes) > 1:
-                _link(nodes)
-            segments.append(nodes)
-    return segments
+    segments = chain.from_iterable(map(within_locality, by_trace.values()))
+    for number, segment in enumerate(segments):
+        nodes = [Node(facts, number) for facts in segment]
+        if len(nodes) > 1:
+            _link(nodes)
+        yield nodes
 
 
 def within_locality(spans: list[Facts]) -> list[list[Facts]]:
     """In order of their start, split where neighbours are more than a day apart."""
-    if len(spans) == 1:
+    if len(spans) > 1:
+        spans.sort(key=ORDER)
+    if spans[-1].started_us - spans[0].started_us <= LOCALITY_US:
         return [spans]
-    spans.sort(key=ORDER)
     found = [spans[:1]]
     for before, facts in pairwise(spans):
         if facts.started_us - before.started_us > LOCALITY_US:
@@ -75,9 +74,8 @@ def _link(segment: Sequence[Node]) -> None:
     by_id = {node.facts.span_id: node for node in segment}
     strays = []
     for node in segment:
-        above = node.facts.parent_span_id
-        if above:
-            parent = by_id.get(above)
+        if node.facts.parent_span_id:
+            parent = by_id.get(node.facts.parent_span_id)
             if parent is None or parent is node:
                 strays.append(node)
             else:

@@ -74,7 +74,7 @@ def linked(known: Sequence[Facts], fetched: Sequence[Facts]) -> list[Facts]:
                     group.append((is_known, facts))
         for group in groups.values():
             found.update(id(facts) for facts in _near(group))
-    found.update(id(facts) for facts in _of_one_call(known, fetched))
+    found |= _of_one_call(known, fetched)
     return [facts for facts in fetched if id(facts) in found]
 
 
@@ -95,15 +95,15 @@ def _fetched_beside_known(run: Sequence[tuple[bool, Facts]]) -> list[Facts]:
     return [facts for is_known, facts in run if not is_known] if any(is_known for is_known, _ in run) else []
 
 
-def _of_one_call(known: Sequence[Facts], fetched: Sequence[Facts]) -> list[Facts]:
+def _of_one_call(known: Sequence[Facts], fetched: Sequence[Facts]) -> set[int]:
     calls = [facts for facts in known if facts.role == "inference"]
-    fresh = [facts for facts in fetched if facts.role == "inference"]
-    ids = set(map(id, fresh))
+    fresh = {id(facts): facts for facts in fetched if facts.role == "inference"}
     streams = _Streams(calls)
-    found = [facts for facts in fresh if streams.waiting(facts)]
-    for a, b in pairs.lookalikes([*calls, *fresh]):
-        if (id(a) in ids) != (id(b) in ids) and pairs.alike(a, b) is not None:
-            found.append(a if id(a) in ids else b)
+    found = {key for key, facts in fresh.items() if streams.waiting(facts)}
+    for a, b in pairs.lookalikes([*calls, *fresh.values()], lambda facts: id(facts) in fresh):
+        key = id(a) if id(a) in fresh else id(b)
+        if key not in found and pairs.alike(a, b) is not None:
+            found.add(key)
     return found
 
 

@@ -1,8 +1,9 @@
 """Spans of one call that share no response id: two instrumentations side by side, or a stream's request and its end."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from operator import attrgetter
 
 from ingest.otlp.facts import Facts
 from ingest.otlp.trees import LOCALITY_US, ORDER, Node
@@ -96,44 +97,45 @@ def _nested_context(a: Node, b: Node) -> bool:
     return inner.orphan or any(above is inner.parent for above in outer.ancestors())
 
 
-Outputs = dict[int | None, dict[str, list[Facts]]]  # by measured output, by scope
+Side = Callable[[Facts], str | bool]
+Outputs = dict[int | None, dict[str | bool, list[Facts]]]  # by measured output, by side
 
 
-def lookalikes(spans: Iterable[Facts]) -> Iterator[tuple[Facts, Facts]]:
-    """Pairs of spans, the earlier first, that agree in what `alike` wants equal: one service told by two scopes at a time."""
-    services: dict[str | None, dict[str, list[Facts]]] = {}
+def lookalikes(spans: Iterable[Facts], side: Side) -> Iterator[tuple[Facts, Facts]]:
+    """Pairs of spans, the earlier first, that are of different sides and agree in what `alike` wants equal."""
+    services: dict[str | None, dict[str | bool, list[Facts]]] = {}
     for facts in spans:
-        services.setdefault(facts.service, {}).setdefault(facts.scope_name, []).append(facts)
-    for scopes in services.values():
-        if len(scopes) > 1:
-            yield from _of_service(sorted(chain.from_iterable(scopes.values()), key=ORDER))
+        services.setdefault(facts.service, {}).setdefault(side(facts), []).append(facts)
+    for sides in services.values():
+        if len(sides) > 1:
+            yield from _of_service(sorted(chain.from_iterable(sides.values()), key=ORDER), side)
 
 
-def _of_service(spans: Iterable[Facts]) -> Iterator[tuple[Facts, Facts]]:
+def _of_service(spans: Iterable[Facts], side: Side) -> Iterator[tuple[Facts, Facts]]:
     """What still runs when the next span starts is kept by model and output: a busy service is not compared pair by pair."""
     running: dict[str | None, Outputs] = {}
     for facts in spans:
-        family, output = _family(facts.model), None if facts.tokens_estimated else facts.output_tokens
+        family, output, here = _family(facts.model), None if facts.tokens_estimated else facts.output_tokens, side(facts)
         own = running.setdefault(family, {})
         near = [own]
         if facts.error_type:  # it, or another that failed, may not know its model
             near = [outputs for model, outputs in running.items() if model == family or model is None or family is None]
         for outputs in near:
-            for scopes in outputs.values() if output is None else (outputs.get(output), outputs.get(None)):
-                for scope, earlier in scopes.items() if scopes else ():
-                    if scope != facts.scope_name:
+            for sides in outputs.values() if output is None else (outputs.get(output), outputs.get(None)):
+                for there, earlier in sides.items() if sides else ():
+                    if there != here:
                         earlier[:] = [other for other in earlier if other.ended_us + LATE_US >= facts.started_us]
                         for other in earlier:
                             if other.started_us <= facts.ended_us + LATE_US:  # false where clocks let it end before it starts
                                 yield other, facts
-        own.setdefault(output, {}).setdefault(facts.scope_name, []).append(facts)
+        own.setdefault(output, {}).setdefault(here, []).append(facts)
 
 
 def candidates(leaves: Sequence[Node]) -> list[tuple[tuple[int, int, int, str, str], Node, Node, str]]:
     """All pairs of leaves that can be one call, the likeliest first; the order depends on nothing but the spans."""
     nodes = {id(node.facts): node for node in leaves}
     found = []
-    for first, second in lookalikes(node.facts for node in leaves):
+    for first, second in lookalikes((node.facts for node in leaves), attrgetter("scope_name")):
         rule = alike(first, second)
         if rule == EQUAL_TOKENS or (rule is not None and _nested_context(nodes[id(first)], nodes[id(second)])):
             found.append((_distance(first, second, rule), nodes[id(first)], nodes[id(second)], rule))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -103,9 +102,9 @@ class Services:
     """The register of systems as a look-up: which system a service belonged to at a time."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        self._versions: dict[str, list[tuple[datetime, datetime, dict[str, str]]]] = {}
+        self._versions: dict[str | None, list[tuple[int, int, dict[str, str]]]] = {}
         rows = cursor.execute("""
-            select unnest(s.service_names), s.valid_from, coalesce(s.valid_to, timestamp '9999-01-01'),
+            select unnest(s.service_names), epoch_us(s.valid_from), epoch_us(coalesce(s.valid_to, timestamp '9999-01-01')),
                    s.system_id, s.team, s.cost_center
             from systems s where s.service_names is not null order by s.valid_from, s.system_id""").fetchall()
         for service, start, end, system, team, cost_center in rows:
@@ -119,9 +118,12 @@ class Services:
             for system in [known["system"]]
         }
 
-    def of(self, service: str | None, at: datetime) -> dict[str, str]:
+    def of(self, service: str | None, at_us: int) -> Mapping[str, str]:
         """System, team and cost centre of a service at a time; empty when no register names it."""
-        return next((known for start, end, known in self._versions.get(service or "", ()) if start <= at < end), {})
+        for start_us, end_us, known in self._versions.get(service, ()):
+            if start_us <= at_us < end_us:
+                return known
+        return {}
 
     def team_of(self, system: str) -> str | None:
         """The team of a system that a rule named, as the register has it last."""

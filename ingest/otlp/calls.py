@@ -7,8 +7,7 @@ different scopes without ids pair one to one by time, model and tokens. The resu
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -20,7 +19,7 @@ from ingest.otlp.trees import Node, plant, within_locality
 
 MIN_STRONG_ID = 16  # shorter response ids, such as counters of local servers, come back by chance
 MAX_ANSWERS = 8
-ROLLUPS = frozenset(("wrapper", "agent"))  # roles whose usage sums up what is below them
+ROLLUPS = ("wrapper", "agent")  # roles whose usage sums up what is below them
 ALONE = {"inference": "wrapper", "evidence": "other"}  # what is left of a role without a call
 CONFIDENCE = {
     "response_id": 1.0, "raw_request": 1.0, "nested": 0.95, "stream_end": 0.9, pairs.EQUAL_TOKENS: 0.9,
@@ -28,9 +27,10 @@ CONFIDENCE = {
 
 
 class Resolved(msgspec.Struct, gc=False):
-    """One span and its role among all. `facts` are merged on a call and the span's own on every other role; `trace_id`
+    """One span and its role among all. `facts` are merged on a call and the span's `own` on every other role; `trace_id`
     and `parent_span_id` are where it belongs, which for a call may be its application's trace."""
 
+    own: Facts
     facts: Facts
     role: str
     trace_id: str
@@ -42,81 +42,81 @@ class Resolved(msgspec.Struct, gc=False):
 
 
 class _Clusters:
-    """Inference spans that are one call: union-find which remembers the rule that joined each span."""
+    """Inference spans that are one call, and the rule that joined each span; most are alone and not kept here."""
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
-        self._members: dict[int, list[Node]] = {id(node): [node] for node in nodes}
-        self._head: dict[int, int] = {key: key for key in self._members}
+    def __init__(self) -> None:
+        self._members: dict[int, list[Node]] = {}  # the spans of one call share one list
         self.rule: dict[int, str] = {}
 
     def of(self, node: Node) -> list[Node]:
-        return self._members[self._head[id(node)]]
+        return self._members.get(id(node)) or [node]
 
     def same(self, a: Node, b: Node) -> bool:
-        return self._head[id(a)] == self._head[id(b)]
+        return a is b or (id(a) in self._members and self._members[id(a)] is self._members.get(id(b)))
 
     def join(self, a: Node, b: Node, rule: str) -> None:
-        keep, drop = self._head[id(a)], self._head[id(b)]
-        if keep == drop:
+        if self.same(a, b):
             return
         for node in (a, b):
             self.rule.setdefault(id(node), rule)
-        moved = self._members.pop(drop)
-        self._members[keep] += moved
+        members, moved = self._members.setdefault(id(a), [a]), self.of(b)
+        members += moved
         for node in moved:
-            self._head[id(node)] = keep
-
-    def all(self) -> list[list[Node]]:
-        return list(self._members.values())
+            self._members[id(node)] = members
 
 
-@dataclass(slots=True, eq=False)
-class _Call:
-    """One provider call: its spans, and where it belongs."""
+class _Call(msgspec.Struct, eq=False):
+    """One provider call: what is known of it, its best witness, its spans, and the span in whose place it belongs."""
 
     facts: Facts
     primary: Node
-    members: list[Node]
-    trace_id: str
-    parent_span_id: str | None
-    segment: int
+    members: Sequence[Node]
+    home: Node
 
 
 def resolve(spans: Sequence[Facts]) -> list[Resolved]:
     """The role of every span of a closed set, one entry per (trace_id, span_id)."""
-    unique = one_version(spans).values()
-    traces = plant(facts for facts in unique if facts.genai)
-    nodes = [node for trace in traces for node in trace]
-    inference = [node for node in nodes if node.facts.role == "inference"]
-    clusters = _Clusters(inference)
+    unique = one_version(spans)
+    traces: list[list[Node]] = []
+    by_role: dict[str, list[Node]] = defaultdict(list)
+    for trace in plant([facts for facts in unique if facts.genai]):
+        traces.append(trace)
+        for node in trace:
+            by_role[node.facts.role].append(node)
+    inference = by_role["inference"]
+    clusters = _Clusters()
     replayed = _join_ids(inference, clusters)
     for request, end in pairs.stream_ends(inference):
         clusters.join(request, end, "stream_end")
     _join_pairs(inference, clusters)
     wrappers = _join_nested(inference, clusters)
-    evidence = _evidence(nodes, clusters)
-    calls = [_call(members, evidence, replayed, traces) for members in clusters.all() if id(members[0]) not in wrappers]
-    calls += _bill_rollups(nodes, wrappers, calls)
-    for call in calls:
-        call.facts = by_maker(call.facts)
-    return _entries(nodes, calls, clusters) + [_entry(facts, "other") for facts in unique if not facts.genai]
+    evidence = _evidence(by_role["evidence"], clusters)
+    calls = []
+    for node in inference:
+        members = clusters.of(node)
+        if members[0] is node and id(node) not in wrappers:
+            calls.append(_call(members, evidence.get(id(node), ()), replayed, traces))
+    calls += _bill_rollups([node for role in ROLLUPS for node in by_role[role]] + list(wrappers.values()), calls)
+    return _entries(traces, calls, clusters.rule) + [_no_call(facts, "other") for facts in unique if not facts.genai]
 
 
 def _join_ids(inference: Sequence[Node], clusters: _Clusters) -> set[int]:
     """Equal response ids are one call. The same id again later, complete and from the same scope, is an answer out of
     a response cache: those spans are returned."""
-    by_id: dict[str, list[Node]] = defaultdict(list)
+    first: dict[str, Node] = {}
+    repeated: dict[str, dict[int, Node]] = {}
     for node in inference:
-        if node.facts.response_id is not None:
-            by_id[node.facts.response_id].append(node)
+        if (own := node.facts.response_id) is not None and (seen := first.setdefault(own, node)) is not node:
+            repeated.setdefault(own, {id(seen.facts): seen})[id(node.facts)] = node
     replayed: set[int] = set()
-    for response_id, group in by_id.items():
-        for near in within_locality(group):
+    for response_id, group in repeated.items():
+        for near in within_locality([node.facts for node in group.values()]):
             answers: list[list[Node]] = []
-            for node in near:
-                same = next((answer for answer in reversed(answers) if _belongs(node.facts, answer)), None)
+            for facts in near:
+                node = group[id(facts)]
+                same = next((answer for answer in reversed(answers) if _belongs(facts, answer)), None)
                 if same is None:
-                    if answers and node.facts.has_usage and len(response_id) >= MIN_STRONG_ID:
+                    if answers and facts.has_usage and len(response_id) >= MIN_STRONG_ID:
                         replayed.add(id(node))
                     answers.append([node])
                 else:
@@ -150,78 +150,70 @@ def _join_pairs(inference: Sequence[Node], clusters: _Clusters) -> None:
             clusters.join(a, b, rule)
 
 
-def _join_nested(inference: Sequence[Node], clusters: _Clusters) -> set[int]:
+def _join_nested(inference: Sequence[Node], clusters: _Clusters) -> dict[int, Node]:
     """An inference span over one call is that call; over several it only wraps them: those are returned."""
-    wrappers: set[int] = set()
+    wrappers: dict[int, Node] = {}
     for node in sorted((node for node in inference if node.below), key=lambda node: (-node.depth, node.order)):
         below = [lower for lower in node.below if id(lower) not in wrappers]
-        heads = {id(clusters.of(lower)) for lower in below}
-        if len(heads) == 1:
+        if below and all(clusters.same(below[0], lower) for lower in below):
             clusters.join(below[0], node, "nested")
         elif len(clusters.of(node)) == 1:
-            wrappers.add(id(node))
+            wrappers[id(node)] = node
     return wrappers
 
 
-def _evidence(nodes: Sequence[Node], clusters: _Clusters) -> dict[int, list[Node]]:
+def _evidence(requests: Sequence[Node], clusters: _Clusters) -> dict[int, list[Node]]:
     """The raw requests below the spans of each call, by the first span of its cluster."""
     found: dict[int, list[Node]] = defaultdict(list)
-    for node in nodes:
-        if node.facts.role == "evidence" and node.parent is not None and node.parent.facts.role == "inference":
+    for node in requests:
+        if node.parent is not None and node.parent.facts.role == "inference":
             found[id(clusters.of(node.parent)[0])].append(node)
     return found
 
 
-def _call(members: list[Node], evidence: Mapping[int, Sequence[Node]], replayed: set[int],
-          traces: Sequence[Sequence[Node]]) -> _Call:
+def _call(members: Sequence[Node], raw: Sequence[Node], replayed: set[int], traces: Sequence[Sequence[Node]]) -> _Call:
     """Several spans of one call as one row, in the trace where it belongs."""
-    raw = list(evidence.get(id(members[0]), ()))
-    primary = home = members[0]
+    inner = outer = members
+    if len(members) > 1:
+        inner = sorted(members, key=lambda node: _innermost(node, members))
+        outer = _outermost(inner, traces)
+    primary, home = inner[0], outer[0]
     facts = primary.facts
     if len(members) > 1 or raw:
-        inner = sorted(members, key=lambda node: _innermost(node, members))
-        primary, home = inner[0], _home(inner, traces)
-        outer = sorted(members, key=lambda node: (node.segment != home.segment, node.depth, node.order))
         facts = merge([node.facts for node in (*inner, *raw)], [node.facts for node in outer])
     if home.parent is not None:
         facts = inherit(facts, [node.facts for node in home.ancestors()])
     if replayed and any(id(node) in replayed for node in members):
         facts = msgspec.structs.replace(facts, response_cached=True)
-    return _Call(facts, primary, [*members, *raw], home.facts.trace_id, home.facts.parent_span_id, home.segment)
+    return _Call(facts, primary, [*members, *raw] if raw else members, home)
 
 
 def _innermost(node: Node, members: Sequence[Node]) -> tuple[bool, bool, int, tuple[int, str, str]]:
     """Sorts the best witness first: the provider's own SDK, then the span inside most of the others."""
     facts = node.facts
-    above = set(map(id, node.ancestors()))
     around = sum(1 for other in members if other is not node and (
-        id(other) in above if other.segment == node.segment else _around(other.facts, facts)))
+        other in node.ancestors() if other.segment == node.segment else pairs.around(other.facts, facts)))
     return facts.stream_us is not None, not facts.emitter.native, -around, node.order
 
 
-def _around(outer: Facts, inner: Facts) -> bool:
-    window = pairs.ordered(outer, inner)
-    return window is not None and window[0] is outer
-
-
-def _home(inner: Sequence[Node], traces: Sequence[Sequence[Node]]) -> Node:
-    """The outermost span of the call in the trace that holds most besides the call: the application's."""
+def _outermost(inner: Sequence[Node], traces: Sequence[Sequence[Node]]) -> list[Node]:
+    """The spans of a call from outside in, beginning with the trace that holds most besides them: the application's."""
     own: dict[int, list[Node]] = defaultdict(list)
     for node in inner:
         own[node.segment].append(node)
-    segment = max(own, key=lambda number: (
+    home = max(own, key=lambda number: (
         len(traces[number]) - len(own[number]), number == inner[0].segment, own[number][0].facts.trace_id))
-    return min(own[segment], key=lambda node: (node.depth, node.order))
+    return sorted(inner, key=lambda node: (node.segment != home, node.depth, node.order))
 
 
-def _bill_rollups(nodes: Sequence[Node], wrappers: set[int], calls: Sequence[_Call]) -> list[_Call]:
+def _bill_rollups(above: Sequence[Node], calls: Sequence[_Call]) -> list[_Call]:
     """Usage that only a wrapper or an agent carries goes to the first call below it, else the wrapper is the call."""
-    rollups = [node for node in nodes if node.facts.has_usage and (node.facts.role in ROLLUPS or id(node) in wrappers)]
+    rollups = [node for node in above if node.facts.has_usage]
     below: dict[int, list[_Call]] = {id(node): [] for node in rollups}
     for call in calls if rollups else ():
-        for above in _above(call, below):
-            if call.facts.operation not in EMBEDDINGS or not above.facts.output_tokens:  # embeddings explain no output
-                below[id(above)].append(call)
+        for node in _above(call, below):
+            if call.facts.operation not in EMBEDDINGS or not node.facts.output_tokens:  # embeddings explain no output
+                below[id(node)].append(call)
     billed: list[_Call] = []
     for node in sorted(rollups, key=lambda node: (-node.depth, node.order)):
         known = below[id(node)]
@@ -232,42 +224,41 @@ def _bill_rollups(nodes: Sequence[Node], wrappers: set[int], calls: Sequence[_Ca
             first.facts = with_rollup(first.facts, node.facts)
             continue
         facts = msgspec.structs.replace(node.facts, flags=(*node.facts.flags, "rollup_billed"))
-        call = _Call(inherit(facts, [above.facts for above in node.ancestors()]), node, [node], facts.trace_id,
-                     facts.parent_span_id, node.segment)
+        call = _Call(inherit(facts, [over.facts for over in node.ancestors()]), node, [node], node)
         billed.append(call)
-        for above in _above(call, below):
-            below[id(above)].append(call)
+        for over in _above(call, below):
+            below[id(over)].append(call)
     return billed
 
 
 def _above(call: _Call, rollups: Mapping[int, Sequence[_Call]]) -> list[Node]:
     """The spans over a call that sum up usage."""
-    found = {id(above): above for node in call.members for above in node.ancestors() if id(above) in rollups}
+    found: dict[int, Node] = {}
+    for node in call.members:
+        if node.parent is not None:
+            found |= {id(above): above for above in node.ancestors() if id(above) in rollups}
     return list(found.values())
 
 
-def _entries(nodes: Sequence[Node], calls: Sequence[_Call], clusters: _Clusters) -> list[Resolved]:
-    starts = _request_starts(calls)
+def _entries(traces: Sequence[Sequence[Node]], calls: Sequence[_Call], rules: Mapping[int, str]) -> list[Resolved]:
     found: dict[int, Resolved] = {}
+    starts: dict[int, Resolved] = {}  # the earliest call of each trace: a request is a trace with at least one call
     for call in calls:
-        for node in call.members:
-            rule = "raw_request" if node.facts.role == "evidence" else clusters.rule.get(id(node))
-            found[id(node)] = _entry(node.facts, "duplicate", call.primary.facts.span_id, rule)
-        found[id(call.primary)] = Resolved(
-            call.facts, "call", call.trace_id, call.parent_span_id, starts_request=id(call) in starts)
-    return [found.get(id(node)) or _entry(node.facts, ALONE.get(node.facts.role, node.facts.role)) for node in nodes]
+        facts, primary, home = by_maker(call.facts), call.primary, call.home
+        entry = found[id(primary)] = Resolved(
+            primary.facts, facts, "call", home.facts.trace_id, home.facts.parent_span_id, starts_request=False)
+        first = starts.setdefault(home.segment, entry)
+        if (facts.started_us, facts.span_id) < (first.facts.started_us, first.facts.span_id):
+            starts[home.segment] = entry
+        for node in call.members if len(call.members) > 1 else ():
+            if node is not primary:
+                rule = "raw_request" if node.facts.role == "evidence" else rules[id(node)]
+                found[id(node)] = _no_call(node.facts, "duplicate", primary.facts.span_id, rule, CONFIDENCE[rule])
+    for entry in starts.values():
+        entry.starts_request = True
+    return [found.get(id(node)) or _no_call(node.facts, ALONE.get(node.facts.role, node.facts.role))
+            for trace in traces for node in trace]
 
 
-def _entry(facts: Facts, role: str, duplicate_of: str | None = None, rule: str | None = None) -> Resolved:
-    """A span that is no call, where it was sent."""
-    return Resolved(facts, role, facts.trace_id, facts.parent_span_id, duplicate_of, rule, CONFIDENCE.get(rule or ""))
-
-
-def _request_starts(calls: Iterable[_Call]) -> set[int]:
-    """The earliest call of each trace: a request is a trace with at least one call."""
-    first: dict[int, _Call] = {}
-    for call in calls:
-        earliest = first.setdefault(call.segment, call)
-        if (call.facts.started_us, call.facts.span_id) < (earliest.facts.started_us, earliest.facts.span_id):
-            first[call.segment] = call
-    return {id(call) for call in first.values()}
+def _no_call(own: Facts, role: str, duplicate_of: str | None = None, rule: str | None = None, confidence: float | None = None) -> Resolved:
+    return Resolved(own, own, role, own.trace_id, own.parent_span_id, duplicate_of, rule, confidence)

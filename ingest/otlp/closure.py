@@ -11,7 +11,7 @@ from ingest.otlp.facts import Facts
 from ingest.otlp.trees import LOCALITY_US
 
 
-class Window(msgspec.Struct, frozen=True):
+class Window(msgspec.Struct, frozen=True, gc=False):
     """A stretch of time in which a span of the same service may belong to the same call."""
 
     service: str | None
@@ -37,7 +37,7 @@ def closure_keys(spans: Sequence[Facts]) -> ClosureKeys:
     return ClosureKeys(
         frozenset(facts.trace_id for facts in kept),
         frozenset(facts.response_id for facts in kept if facts.response_id is not None and facts.role == "inference"),
-        tuple(dict.fromkeys(_window(facts) for facts in kept if facts.role == "inference")),
+        tuple([_window(facts) for facts in kept if facts.role == "inference"]),
         min(starts) - LOCALITY_US, max(starts) + LOCALITY_US)
 
 
@@ -74,7 +74,7 @@ def linked(known: Sequence[Facts], fetched: Sequence[Facts]) -> list[Facts]:
                     group.append((is_known, facts))
         for group in groups.values():
             found.update(id(facts) for facts in _near(group))
-    found.update(id(facts) for facts in _of_one_call(known, fetched))
+    found |= _of_one_call(known, fetched)
     return [facts for facts in fetched if id(facts) in found]
 
 
@@ -95,11 +95,16 @@ def _fetched_beside_known(run: Sequence[tuple[bool, Facts]]) -> list[Facts]:
     return [facts for is_known, facts in run if not is_known] if any(is_known for is_known, _ in run) else []
 
 
-def _of_one_call(known: Sequence[Facts], fetched: Sequence[Facts]) -> list[Facts]:
+def _of_one_call(known: Sequence[Facts], fetched: Sequence[Facts]) -> set[int]:
     calls = [facts for facts in known if facts.role == "inference"]
-    lookalikes, streams = pairs.Lookalikes(calls), _Streams(calls)
-    return [facts for facts in fetched if facts.role == "inference"
-            and (next(lookalikes.of(facts), None) is not None or streams.waiting(facts))]
+    fresh = {id(facts): facts for facts in fetched if facts.role == "inference"}
+    streams = _Streams(calls)
+    found = {key for key, facts in fresh.items() if streams.waiting(facts)}
+    for a, b in pairs.lookalikes([*calls, *fresh.values()], lambda facts: id(facts) in fresh):
+        key = id(a) if id(a) in fresh else id(b)
+        if key not in found and pairs.alike(a, b) is not None:
+            found.add(key)
+    return found
 
 
 class _Streams:

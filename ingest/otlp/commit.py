@@ -18,7 +18,6 @@ from ingest.otlp.closure import ClosureKeys, Window, closure
 from ingest.otlp.evaluations import NAME, RETRIEVED, evaluations, retrievals
 from ingest.otlp.evaluations import write as write_evaluations
 from ingest.otlp.facts import Facts, facts
-from ingest.otlp.merge import one_version
 from ingest.otlp.span import Span
 from ingest.prices.book import name_models
 
@@ -122,17 +121,16 @@ class SpanLedger:
 
     def _settle(self, cursor: duckdb.DuckDBPyConnection, batch: list[Facts], known: dict[int, _Known]) -> Written:
         around = closure(batch, lambda keys: self._stored(cursor, keys, known))
-        unique = one_version(around)
-        beside = {key: known[id(own)] for key, own in unique.items()}
-        settled = resolve(list(unique.values()))
-        services = Services(cursor)
-        for entry in settled:
-            _place(entry.facts, services)
-        changed, stored = set(), []
+        settled = resolve(around)
+        _place(settled, Services(cursor))
+        beside = {(entry.own.trace_id, entry.own.span_id): known[id(entry.own)] for entry in settled}
+        for own in around if len(beside) < len(around) else ():  # of several loads that brought a span, it stays with the first
+            first = beside[own.trace_id, own.span_id]
+            first.load_id = min(first.load_id, known[id(own)].load_id)
+        changed = {(entry.facts.started_us // HOUR_US, entry.facts.system) for entry in settled if entry.role == "call"}
+        stored = []
         for own in around:
-            key, version = (own.trace_id, own.span_id), known[id(own)]
-            if version is not beside[key]:  # of several loads that brought a span, it stays with the first
-                beside[key].load_id = min(beside[key].load_id, version.load_id)
+            version = known[id(own)]
             if version.rowid is not None:
                 stored.append(version.rowid)
                 if version.called is not None:
@@ -140,11 +138,10 @@ class SpanLedger:
         if stored:
             cursor.execute("delete from spans where rowid in (select unnest($rows))", {"rows": stored})
         _insert(cursor, settled, beside)
-        new = {(own.trace_id, own.span_id) for own in batch}
-        changed |= {(entry.facts.started_us // HOUR_US, entry.facts.system) for entry in settled if entry.role == "call"}
+        new = beside.keys() if len(around) == len(batch) else {(own.trace_id, own.span_id) for own in batch}
         return Written(
             rows=len(new),
-            duplicates=sum(entry.role == "duplicate" and (entry.facts.trace_id, entry.facts.span_id) in new for entry in settled),
+            duplicates=sum((entry.own.trace_id, entry.own.span_id) in new for entry in settled if entry.role == "duplicate"),
             changed={(_time(hour * HOUR_US), system) for hour, system in changed})
 
     def _stored(self, cursor: duckdb.DuckDBPyConnection, keys: ClosureKeys, known: dict[int, _Known]) -> list[Facts]:
@@ -191,13 +188,15 @@ def without_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _place(found: Facts, services: Services) -> None:
+def _place(settled: Iterable[Resolved], services: Services) -> None:
     """System, team and cost centre by the register, where no rule and no attribute named them."""
-    named = {"system": found.system, "team": services.team_of(found.system)} if found.system else \
-        services.of(found.service, _time(found.started_us))
-    for name, value in named.items():
-        if getattr(found, name) is None:
-            setattr(found, name, value)
+    for found in (entry.facts for entry in settled):
+        if not found.system:
+            for name, value in services.of(found.service, found.started_us).items():
+                if getattr(found, name) is None:
+                    setattr(found, name, value)
+        elif found.team is None:
+            found.team = services.team_of(found.system)
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], beside: dict[tuple[str, str], _Known]) -> None:

@@ -1,6 +1,8 @@
 """Several spans of one call, merged field by field: every span knows a part, and one may know it better."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ PLACE = ("service", "environment")
 # What the client of the provider knows: the innermost span says it best.
 ANSWER = ("provider", "request_model", "service_tier", "response_id", "ttft_ms", "finish_reason",
           "streaming", "response_cached", "reported_cost_usd")
+VALUES: dict[tuple[str, ...], Callable[[Facts], tuple[Any, ...]]] = {names: attrgetter(*names) for names in (CONTEXT, ANSWER)}
 USAGE_FLAGS = frozenset(("ttl_assumed", "cache_unknown", "partial_usage", "zero_usage"))
 
 
@@ -25,16 +28,15 @@ def latest(versions: Iterable[Facts]) -> Facts:
     return max(versions, key=lambda facts: (facts.ended_us, facts.known, repr(facts)))
 
 
-def one_version(spans: Iterable[Facts]) -> dict[tuple[str, str], Facts]:
-    """One version of every span by (trace_id, span_id); exporters send again after a lost acknowledgement."""
-    found: dict[tuple[str, str], Facts] = {}
-    again: dict[tuple[str, str], list[Facts]] = {}
-    for facts in spans:
-        key = facts.trace_id, facts.span_id
-        first = found.setdefault(key, facts)
-        if first is not facts:
-            again.setdefault(key, [first]).append(facts)
-    return found | {key: latest(versions) for key, versions in again.items()}
+def one_version(spans: Sequence[Facts]) -> list[Facts]:
+    """One version of every span, which is known by (trace_id, span_id); exporters send again after a lost acknowledgement."""
+    found = {(facts.trace_id, facts.span_id): facts for facts in spans}
+    if len(found) < len(spans):
+        versions: dict[tuple[str, str], list[Facts]] = defaultdict(list)
+        for facts in spans:
+            versions[facts.trace_id, facts.span_id].append(facts)
+        found = {key: latest(same) for key, same in versions.items()}
+    return list(found.values())
 
 
 def merge(inner: Sequence[Facts], outer: Sequence[Facts]) -> Facts:
@@ -43,10 +45,9 @@ def merge(inner: Sequence[Facts], outer: Sequence[Facts]) -> Facts:
     primary = inner[0]
     if len(inner) == 1:
         return primary
-    found: dict[str, Any] = {name: _first(inner, name) for name in ANSWER}
-    found |= {name: _first(outer, name) for name in CONTEXT}
+    found = _said(inner, ANSWER) | _said(outer, CONTEXT)
     found |= {name: getattr(outer[0], name) for name in PLACE}
-    found |= _model(inner, found["request_model"], found["provider"])
+    found |= _model(inner, found.get("request_model"), found.get("provider"))
     found["error_type"] = _error(inner)
     found["ended_us"] = max([primary.ended_us] + [facts.ended_us for facts in inner if facts.stream_us is not None])
     operation = found["operation"] = _first(inner, "operation")
@@ -66,8 +67,7 @@ def inherit(call: Facts, above: Sequence[Facts]) -> Facts:
     """What the call does not say about its context, from the nearest span above that does."""
     if not above:
         return call
-    unsaid = [name for name in CONTEXT if getattr(call, name) is None]
-    found = {name: value for name in unsaid if (value := _first(above, name)) is not None}
+    found = {name: value for name, value in _said(above, CONTEXT).items() if getattr(call, name) is None}
     if call.model is None and (named := next((facts for facts in above if facts.model), None)):
         found |= {"request_model": named.request_model or named.response_model, "model": named.model,
                   "provider": call.provider or named.provider}
@@ -76,8 +76,10 @@ def inherit(call: Facts, above: Sequence[Facts]) -> Facts:
 
 def by_maker(call: Facts) -> Facts:
     """A call of which no span names the provider is taken for one of the model's maker, and says so."""
+    if call.provider is not None:
+        return call
     text = call.response_model or call.request_model
-    maker = providers.maker(text) if text and call.provider is None else None
+    maker = providers.maker(text) if text else None
     return msgspec.structs.replace(call, provider=maker, flags=(*call.flags, "provider_assumed")) if maker else call
 
 
@@ -87,6 +89,16 @@ def with_rollup(call: Facts, rollup: Facts) -> Facts:
              "reasoning_tokens", "token_convention", "token_rule", "tokens_estimated")
     flags = tuple(dict.fromkeys((*call.flags, *rollup.flags, "rollup_billed")))
     return msgspec.structs.replace(call, flags=flags, **{name: getattr(rollup, name) for name in names})
+
+
+def _said(spans: Sequence[Facts], names: tuple[str, ...]) -> dict[str, Any]:
+    """What the spans say under these names, the first that says anything; what none says is left out."""
+    found: dict[str, Any] = {}
+    for facts in reversed(spans):
+        values = VALUES[names](facts)
+        if values.count(None) < len(names):  # most spans say nothing of their context
+            found |= {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    return found
 
 
 def _first(spans: Iterable[Facts], name: str) -> Any:
@@ -100,9 +112,9 @@ def _first(spans: Iterable[Facts], name: str) -> Any:
 def _model(inner: Sequence[Facts], request_model: str | None, provider: str | None) -> dict[str, Any]:
     """The answer's model; a dated name of the same model is worth more than its alias."""
     answered = _first(inner, "response_model")
-    if answered is not None:
+    named = dict.fromkeys(text for facts in inner for text in (facts.response_model, facts.request_model) if text)
+    if answered is not None and len(named) > 1:
         name = canonical_model(answered, provider)
-        named = [text for facts in inner for text in (facts.response_model, facts.request_model) if text]
         same = [text for text in named if text.endswith(answered) or canonical_model(text, provider) == name]
         plain = [text for text in same if "/" not in text and not text.startswith(answered + ":")]
         answered = max(plain or [answered], key=lambda text: (len(text) if text.startswith(answered) else 0))

@@ -1,12 +1,12 @@
 """Spans of one call that share no response id: two instrumentations side by side, or a stream's request and its end."""
 
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from operator import attrgetter
 
 from ingest.otlp.facts import Facts
-from ingest.otlp.trees import LOCALITY_US, Node
+from ingest.otlp.trees import LOCALITY_US, ORDER, Node
 
 SLACK_US = 1_000  # some emitters have clocks of one millisecond
 MAX_LATE_US, LATE_SHARE = 20_000, 50  # a wrapper may end its span a little before the stream it wraps
@@ -27,7 +27,7 @@ def _is_uuid(text: str) -> bool:
     return len(last) == 36 and last[8] == last[13] == last[18] == last[23] == "-"
 
 
-def contains(outer: Facts, inner: Facts) -> bool:
+def _contains(outer: Facts, inner: Facts) -> bool:
     """Whether one time window lies in another, give or take what clocks and callbacks are late."""
     slack = SLACK_US + min(MAX_LATE_US, (outer.ended_us - outer.started_us) // LATE_SHARE)
     if outer.emitter.streams == "ends_early" and not outer.has_usage and inner.started_us <= outer.ended_us:
@@ -35,11 +35,18 @@ def contains(outer: Facts, inner: Facts) -> bool:
     return outer.started_us <= inner.started_us + slack and inner.ended_us <= outer.ended_us + slack
 
 
+def around(outer: Facts, inner: Facts) -> bool:
+    """Whether one time window contains the other; of two that contain each other, the one that starts first does."""
+    return _contains(outer, inner) and (not _contains(inner, outer) or _extent(outer) <= _extent(inner))
+
+
+def _extent(facts: Facts) -> tuple[int, int, str]:
+    return facts.started_us, -facts.ended_us, facts.span_id
+
+
 def ordered(a: Facts, b: Facts) -> tuple[Facts, Facts] | None:
     """(outer, inner) when one time window contains the other."""
-    if contains(a, b) and contains(b, a):
-        return (a, b) if (a.started_us, -a.ended_us, a.span_id) <= (b.started_us, -b.ended_us, b.span_id) else (b, a)
-    return (a, b) if contains(a, b) else (b, a) if contains(b, a) else None
+    return (a, b) if around(a, b) else (b, a) if around(b, a) else None
 
 
 def _family(model: str | None) -> str | None:
@@ -90,84 +97,48 @@ def _nested_context(a: Node, b: Node) -> bool:
     return inner.orphan or any(above is inner.parent for above in outer.ancestors())
 
 
-class Timeline:
-    """Spans by their start, with the latest end so far, to find those that touch a stretch of time."""
-
-    __slots__ = ("_latest_ends", "_spans", "_starts")
-
-    def __init__(self) -> None:
-        self._spans: list[Facts] = []
-        self._starts: list[int] = []
-
-    def add(self, facts: Facts) -> None:
-        self._spans.append(facts)
-
-    def touching(self, from_us: int, until_us: int) -> Iterator[Facts]:
-        if not self._starts:  # in order at the first question, which most timelines are never asked
-            self._spans.sort(key=_start)
-            self._starts = [facts.started_us for facts in self._spans]
-            self._latest_ends = list(accumulate((facts.ended_us for facts in self._spans), max))
-        for at in range(bisect_right(self._starts, until_us) - 1, -1, -1):
-            if self._latest_ends[at] < from_us:
-                return
-            if self._spans[at].ended_us >= from_us:
-                yield self._spans[at]
+Side = Callable[[Facts], str | bool]
+Outputs = dict[int | None, dict[str | bool, list[Facts]]]  # by measured output, by side
 
 
-def _start(facts: Facts) -> int:
-    return facts.started_us
+def lookalikes(spans: Iterable[Facts], side: Side) -> Iterator[tuple[Facts, Facts]]:
+    """Pairs of spans, the earlier first, that are of different sides and agree in what `alike` wants equal."""
+    services: dict[str | None, dict[str | bool, list[Facts]]] = {}
+    for facts in spans:
+        services.setdefault(facts.service, {}).setdefault(side(facts), []).append(facts)
+    for sides in services.values():
+        if len(sides) > 1:
+            yield from _of_service(sorted(chain.from_iterable(sides.values()), key=ORDER), side)
 
 
-Outputs = dict[int | None, dict[str, Timeline]]
-
-
-class Lookalikes:
-    """Spans by what `alike` wants equal, so that a busy service is not compared pair by pair."""
-
-    def __init__(self, spans: Iterable[Facts]) -> None:
-        self._services: dict[str | None, dict[str | None, Outputs]] = {}
-        for facts in spans:
-            outputs = self._services.setdefault(facts.service, {}).setdefault(_family(facts.model), {})
-            scopes = outputs.setdefault(_measured_output(facts), {})
-            timeline = scopes.get(facts.scope_name)
-            if timeline is None:
-                timeline = scopes[facts.scope_name] = Timeline()
-            timeline.add(facts)
-
-    def of(self, facts: Facts) -> Iterator[tuple[Facts, str]]:
-        """The spans that are `alike`, with how well their tokens agree."""
-        from_us, until_us = facts.started_us - LATE_US, facts.ended_us + LATE_US
-        output = _measured_output(facts)
-        for outputs in self._of_model(facts):
-            for scopes in outputs.values() if output is None else (outputs.get(output), outputs.get(None)):
-                for scope, timeline in scopes.items() if scopes else ():
-                    if scope != facts.scope_name:
-                        for other in timeline.touching(from_us, until_us):
-                            if (rule := alike(facts, other)) is not None:
-                                yield other, rule
-
-    def _of_model(self, facts: Facts) -> list[Outputs]:
-        """What is known of the span's service and model; a failed span, or another that failed, may not know its model."""
-        models, own = self._services.get(facts.service, {}), _family(facts.model)
-        if not facts.error_type:
-            return [models[own]] if own in models else []
-        return [outputs for model, outputs in models.items() if model == own or model is None or own is None]
-
-
-def _measured_output(facts: Facts) -> int | None:
-    return None if facts.tokens_estimated else facts.output_tokens
+def _of_service(spans: Iterable[Facts], side: Side) -> Iterator[tuple[Facts, Facts]]:
+    """What still runs when the next span starts is kept by model and output: a busy service is not compared pair by pair."""
+    running: dict[str | None, Outputs] = {}
+    for facts in spans:
+        family, output, here = _family(facts.model), None if facts.tokens_estimated else facts.output_tokens, side(facts)
+        own = running.setdefault(family, {})
+        near = [own]
+        if facts.error_type:  # it, or another that failed, may not know its model
+            near = [outputs for model, outputs in running.items() if model == family or model is None or family is None]
+        for outputs in near:
+            for sides in outputs.values() if output is None else (outputs.get(output), outputs.get(None)):
+                for there, earlier in sides.items() if sides else ():
+                    if there != here:
+                        earlier[:] = [other for other in earlier if other.ended_us + LATE_US >= facts.started_us]
+                        for other in earlier:
+                            if other.started_us <= facts.ended_us + LATE_US:  # false where clocks let it end before it starts
+                                yield other, facts
+        own.setdefault(output, {}).setdefault(here, []).append(facts)
 
 
 def candidates(leaves: Sequence[Node]) -> list[tuple[tuple[int, int, int, str, str], Node, Node, str]]:
     """All pairs of leaves that can be one call, the likeliest first; the order depends on nothing but the spans."""
     nodes = {id(node.facts): node for node in leaves}
-    lookalikes = Lookalikes(node.facts for node in leaves)
     found = []
-    for first in leaves:
-        for other, rule in lookalikes.of(first.facts):
-            second = nodes[id(other)]
-            if first.order < second.order and (rule == EQUAL_TOKENS or _nested_context(first, second)):
-                found.append((_distance(first.facts, other, rule), first, second, rule))
+    for first, second in lookalikes((node.facts for node in leaves), attrgetter("scope_name")):
+        rule = alike(first, second)
+        if rule == EQUAL_TOKENS or (rule is not None and _nested_context(nodes[id(first)], nodes[id(second)])):
+            found.append((_distance(first, second, rule), nodes[id(first)], nodes[id(second)], rule))
     return sorted(found, key=lambda pair: pair[0])
 
 
@@ -208,8 +179,7 @@ def _one_to_one(ranked: Iterable[tuple[bool, int, str, str, Node, Node]]) -> lis
 
 def awaits_end(facts: Facts) -> bool:
     """Whether another span may still tell the usage of this stream."""
-    open_stream = facts.stream_us is None and not facts.has_usage and facts.error_type is None
-    return open_stream and facts.emitter.streams == "end_later"
+    return facts.emitter.streams == "end_later" and facts.stream_us is None and not facts.has_usage and facts.error_type is None
 
 
 def _stream_key(facts: Facts) -> tuple[str | None, str, str | None]:

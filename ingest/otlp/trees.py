@@ -2,7 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from itertools import chain, pairwise
+from operator import attrgetter
+
+import msgspec
 
 from ingest.otlp.facts import Facts
 from ingest.otlp.tokens import EMBEDDINGS
@@ -11,25 +14,25 @@ LOCALITY_US = 24 * 3600 * 1_000_000  # spans further apart than this, without ot
 # Between two inference spans these start work of their own: the lower one is another call, not the same one again.
 BARRIERS = frozenset(("tool", "agent", "retrieval", "guardrail", "evaluator"))
 CALLS = frozenset(("inference", "evidence"))
+ORDER = attrgetter("started_us", "trace_id", "span_id")
 
 
-@dataclass(slots=True, eq=False)
-class Node:
+class Node(msgspec.Struct, eq=False):
     """One span and its place: `parent` is the span above it, found by id or, for an orphan, by time."""
 
     facts: Facts
+    segment: int
     parent: "Node | None" = None
     orphan: bool = True  # no span above it by id
-    segment: int = 0
-    below: list["Node"] = field(default_factory=list)  # inference spans that repeat this one, if it is one
+    below: list["Node"] = msgspec.field(default_factory=list)  # inference spans that repeat this one, if it is one
 
     @property
     def order(self) -> tuple[int, str, str]:
-        return self.facts.started_us, self.facts.trace_id, self.facts.span_id
+        return ORDER(self.facts)
 
     @property
     def depth(self) -> int:
-        return sum(1 for _ in self.ancestors())
+        return sum(1 for _ in self.ancestors()) if self.parent is not None else 0
 
     def ancestors(self) -> Iterator["Node"]:
         seen = {id(self)}
@@ -40,43 +43,46 @@ class Node:
             node = node.parent
 
 
-def plant(spans: Iterable[Facts]) -> list[list[Node]]:
+def plant(spans: Iterable[Facts]) -> Iterator[list[Node]]:
     """The trees of every trace, one list per trace; a trace with a gap of more than a day falls into two."""
-    by_trace: dict[str, list[Node]] = defaultdict(list)
+    by_trace: dict[str, list[Facts]] = defaultdict(list)
     for facts in spans:
-        by_trace[facts.trace_id].append(Node(facts))
-    segments = [segment for nodes in by_trace.values() for segment in within_locality(nodes)]
+        by_trace[facts.trace_id].append(facts)
+    segments = chain.from_iterable(map(within_locality, by_trace.values()))
     for number, segment in enumerate(segments):
-        _link(segment, number)
-    return segments
+        nodes = [Node(facts, number) for facts in segment]
+        if len(nodes) > 1:
+            _link(nodes)
+        yield nodes
 
 
-def within_locality(nodes: list[Node]) -> list[list[Node]]:
-    """Split where the starts of neighbours are more than a day apart."""
-    if len(nodes) == 1:
-        return [nodes]
-    nodes.sort(key=lambda node: node.order)
-    found = [[nodes[0]]]
-    for node in nodes[1:]:
-        if node.facts.started_us - found[-1][-1].facts.started_us > LOCALITY_US:
+def within_locality(spans: list[Facts]) -> list[list[Facts]]:
+    """In order of their start, split where neighbours are more than a day apart."""
+    if len(spans) > 1:
+        spans.sort(key=ORDER)
+    if spans[-1].started_us - spans[0].started_us <= LOCALITY_US:
+        return [spans]
+    found = [spans[:1]]
+    for before, facts in pairwise(spans):
+        if facts.started_us - before.started_us > LOCALITY_US:
             found.append([])
-        found[-1].append(node)
+        found[-1].append(facts)
     return found
 
 
-def _link(segment: Sequence[Node], number: int) -> None:
-    if len(segment) == 1:
-        segment[0].segment = number
-        return
+def _link(segment: Sequence[Node]) -> None:
     by_id = {node.facts.span_id: node for node in segment}
+    strays = []
     for node in segment:
-        node.segment = number
-        parent = by_id.get(node.facts.parent_span_id or "")
-        if parent is not None and parent is not node:
-            node.parent, node.orphan = parent, False
-    containers = [node for node in segment if node.facts.role not in CALLS]  # in order of their start
-    for node in segment if containers else ():
-        if node.orphan and node.facts.parent_span_id:
+        if node.facts.parent_span_id:
+            parent = by_id.get(node.facts.parent_span_id)
+            if parent is None or parent is node:
+                strays.append(node)
+            else:
+                node.parent, node.orphan = parent, False
+    if strays:
+        containers = [node for node in segment if node.facts.role not in CALLS]  # in order of their start
+        for node in strays:
             node.parent = _container(node, containers)
     for node in segment:
         if node.parent is not None and node.facts.role == "inference":

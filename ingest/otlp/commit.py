@@ -1,7 +1,7 @@
 """Spans into the ledger: the closure of what a batch touches is resolved, priced and written again."""
 
 import gc
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -76,7 +76,6 @@ class _Known(msgspec.Struct, gc=False):
     load_id: int
     rowid: int | None = None
     called: dict[str, str | None] | None = None  # the system that it counted for, if it was a call
-    duration_us: int = 0  # as sent: a call lasts until its stream was read, which other spans may tell
 
 
 class SpanLedger:
@@ -88,12 +87,11 @@ class SpanLedger:
 
     def write(self, cursor: duckdb.DuckDBPyConnection, spans: Sequence[Span], load_id: int) -> Written:
         """Write a batch inside the caller's transaction; rollups of what changed are the caller's to rebuild."""
-        known: dict[int, _Known] = {}
         with without_collections():
-            batch = [self._read(span, _Known(msgspec.json.encode(span.attributes).decode(), load_id), known) for span in spans]
-            batch = [own for own in batch if own.genai]
+            read = [(own, span) for span in spans if (own := self._read(span)).genai]
+            known = {id(own): _Known(msgspec.json.encode(span.attributes).decode(), load_id) for own, span in read}
             _write_beside(cursor, spans, load_id)
-            return self._settle(cursor, batch, known)
+            return self._settle(cursor, [own for own, _ in read], known)
 
     def rebuild(self, cursor: duckdb.DuckDBPyConnection, services: Collection[str] | None = None) -> Written:
         """Read stored spans again under the rules, roles and prices of now: all, or those of some services."""
@@ -110,35 +108,26 @@ class SpanLedger:
             written.add(self._settle(cursor, batch, known))
         return written
 
-    def _read(self, span: Span, beside: _Known, known: dict[int, _Known]) -> Facts:
+    def _read(self, span: Span) -> Facts:
         own = facts(span)
         if self._attribution.rules or self._attribution.keys:
             for name, value in self._attribution.of_span(own.service, own.scope_name, span.attributes).items():
                 setattr(own, name, value)
-        beside.duration_us = own.ended_us - own.started_us
-        known[id(own)] = beside
         return own
 
     def _settle(self, cursor: duckdb.DuckDBPyConnection, batch: list[Facts], known: dict[int, _Known]) -> Written:
         around = closure(batch, lambda keys: self._stored(cursor, keys, known))
         settled = resolve(around)
         _place(settled, Services(cursor))
-        beside = {(entry.own.trace_id, entry.own.span_id): known[id(entry.own)] for entry in settled}
-        for own in around if len(beside) < len(around) else ():  # of several loads that brought a span, it stays with the first
-            first = beside[own.trace_id, own.span_id]
-            first.load_id = min(first.load_id, known[id(own)].load_id)
+        if len(settled) < len(around):
+            _keep_first_load(settled, around, known)
         changed = {(entry.facts.started_us // HOUR_US, entry.facts.system) for entry in settled if entry.role == "call"}
-        stored = []
-        for own in around:
-            version = known[id(own)]
-            if version.rowid is not None:
-                stored.append(version.rowid)
-                if version.called is not None:
-                    changed.add((own.started_us // HOUR_US, version.called["system"]))
+        stored = [(own, version) for own in around if (version := known[id(own)]).rowid is not None]
+        changed |= {(own.started_us // HOUR_US, version.called["system"]) for own, version in stored if version.called is not None}
         if stored:
-            cursor.execute("delete from spans where rowid in (select unnest($rows))", {"rows": stored})
-        _insert(cursor, settled, beside)
-        new = beside.keys() if len(around) == len(batch) else {(own.trace_id, own.span_id) for own in batch}
+            cursor.execute("delete from spans where rowid in (select unnest($rows))", {"rows": [version.rowid for _, version in stored]})
+        _insert(cursor, settled, [known[id(entry.own)] for entry in settled])
+        new = {(own.trace_id, own.span_id) for own in batch}
         return Written(
             rows=len(new),
             duplicates=sum((entry.own.trace_id, entry.own.span_id) in new for entry in settled if entry.role == "duplicate"),
@@ -172,7 +161,8 @@ class SpanLedger:
             started_us = round((started_at - EPOCH) / timedelta(microseconds=1))
             span = Span(trace_id, span_id, parent, name, kind, started_us, started_us + round(duration_ms * 1000), status_code,
                         scope_name, scope_version, msgspec.json.decode(attributes))
-            found.append(self._read(span, _Known(attributes, load_id, rowid, called), known))
+            found.append(own := self._read(span))
+            known[id(own)] = _Known(attributes, load_id, rowid, called)
         return found
 
 
@@ -188,6 +178,14 @@ def without_collections() -> Iterator[None]:
             gc.enable()
 
 
+def _keep_first_load(settled: Iterable[Resolved], around: Iterable[Facts], known: Mapping[int, _Known]) -> None:
+    """Of several loads that brought a span, it stays with the first, whichever version counts."""
+    kept = {(entry.own.trace_id, entry.own.span_id): known[id(entry.own)] for entry in settled}
+    for own in around:
+        version = kept[own.trace_id, own.span_id]
+        version.load_id = min(version.load_id, known[id(own)].load_id)
+
+
 def _place(settled: Iterable[Resolved], services: Services) -> None:
     """System, team and cost centre by the register, where no rule and no attribute named them."""
     for found in (entry.facts for entry in settled):
@@ -199,9 +197,8 @@ def _place(settled: Iterable[Resolved], services: Services) -> None:
             found.team = services.team_of(found.system)
 
 
-def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], beside: dict[tuple[str, str], _Known]) -> None:
+def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], known: Sequence[_Known]) -> None:
     own = [entry.facts for entry in settled]
-    known = [beside[found.trace_id, found.span_id] for found in own]
     said = dict(zip(Facts.__struct_fields__, zip(*map(msgspec.structs.astuple, own), strict=True), strict=True)) if own else {}
     columns = {name: pl.Series(name, said.get(name, ()), kind) for name, kind in FACTS.items()}
     columns |= {name: pl.Series(name, said.get(sent, ()), kind) for name, (sent, kind) in SENT.items()}
@@ -211,7 +208,7 @@ def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], besi
         "flags": pl.Series([",".join(flags) for flags in said.get("flags", ())], dtype=pl.String),
         "started_at": pl.Series(said.get("started_us", ()), dtype=pl.Int64).cast(pl.Datetime("us")),
         "duration_ms": pl.Series([(found.ended_us - found.started_us) / 1000 for found in own], dtype=pl.Float64),
-        "sent_duration_ms": pl.Series([row.duration_us / 1000 for row in known], dtype=pl.Float64),
+        "sent_duration_ms": pl.Series([(entry.own.ended_us - entry.own.started_us) / 1000 for entry in settled], dtype=pl.Float64),
         "attributes": pl.Series([row.attributes for row in known], dtype=pl.String),
         "load_id": pl.Series([row.load_id for row in known], dtype=pl.Int64)}
     frame = pl.DataFrame(columns)

@@ -141,7 +141,7 @@ class Loader:
         outcome = Outcome(source.name, "loaded", OTLP)
         batches = _large(items)
         ahead = list(islice(batches, DECODED_AHEAD))
-        with self.store.transaction() as cursor:
+        with self.store.transaction(is_bulk=True) as cursor:
             load_id, written = run.next_id(cursor), Written()
             for batch, rejects in chain(ahead, batches):
                 written.add(signals.write(cursor, spans, signal, batch, load_id))

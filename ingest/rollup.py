@@ -9,98 +9,95 @@ import polars as pl
 USAGE_KEYS = "system, team, environment, provider, model, prompt_version, service, feature, tenant, cost_center, operation"
 SIGNAL_KEYS = "system, team, environment, provider, model, prompt_version"
 
+# Of a small batch, planning these takes as long as running them: so they read the few columns that they need of `spans` instead
+# of the view, and look at the calls once for all signals.
+
 # Token sums count what is known; a call whose tokens are estimated or unknown counts in unknown_usage_calls instead.
+KNOWN = "case when tokens_estimated then null else {0}_tokens end as {0}"
 USAGE_HOUR = f"""
 insert into usage_hour by name
-select date_trunc('hour', c.started_at) as hour, {USAGE_KEYS},
+with c as (
+    select date_trunc('hour', started_at) as hour, {USAGE_KEYS},
+           starts_request, error_type, cost_usd, cost_status, response_cached,
+           {", ".join(map(KNOWN.format, ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")))},
+           token_convention is not distinct from 'unknown' or list_contains(flags, 'cache_unknown') as cache_hidden
+    from spans c semi join changed_hours h on h.hour = date_trunc('hour', c.started_at) and h.system is not distinct from c.system
+    where role = 'call' and started_at >= $start and started_at < $end
+)
+select hour, {USAGE_KEYS},
        count(*) as calls,
-       count(*) filter (c.starts_request) as requests,
-       count(*) filter (c.error_type is not null) as failed_calls,
-       count(*) filter (c.error_type is null and (c.input_tokens is null or c.tokens_estimated)) as unknown_usage_calls,
-       sum(k.input) as input_tokens,
-       sum(k.input - coalesce(k.cache_read, 0) - coalesce(k.cache_write, 0)) as uncached_input_tokens,
-       sum(k.cache_read) as cache_read_tokens,
-       sum(k.cache_write - coalesce(k.cache_write_1h, 0)) as cache_write_5m_tokens,
-       sum(k.cache_write_1h) as cache_write_1h_tokens,
-       sum(k.output) as output_tokens,
-       sum(k.reasoning) as reasoning_tokens,
-       count(*) filter (k.input is not null and k.cache_hidden) as cache_unknown_calls,
-       sum(case when k.cache_hidden then k.input end) as cache_unknown_input_tokens,
-       sum(c.cost_usd) as cost_usd,
-       count(*) filter (c.cost_status in ('unpriced_model', 'no_usage')) as unpriced_calls,
-       count(*) filter (c.response_cached) as response_cache_hits,
-       count(*) filter (not c.response_cached) as response_cache_misses
-from calls c, lateral (
-    select case when c.tokens_estimated then null else c.input_tokens end as input,
-           case when c.tokens_estimated then null else c.cache_read_tokens end as cache_read,
-           case when c.tokens_estimated then null else c.cache_write_tokens end as cache_write,
-           case when c.tokens_estimated then null else c.cache_write_1h_tokens end as cache_write_1h,
-           case when c.tokens_estimated then null else c.output_tokens end as output,
-           case when c.tokens_estimated then null else c.reasoning_tokens end as reasoning,
-           c.token_convention is not distinct from 'unknown' or list_contains(c.flags, 'cache_unknown') as cache_hidden) k
-where c.started_at >= $start and c.started_at < $end and exists (
-    select 1 from changed_hours h where h.hour = date_trunc('hour', c.started_at) and h.system is not distinct from c.system)
-group by all
+       count(*) filter (starts_request) as requests,
+       count(*) filter (error_type is not null) as failed_calls,
+       count(*) filter (error_type is null and input is null) as unknown_usage_calls,
+       sum(input) as input_tokens,
+       sum(input - coalesce(cache_read, 0) - coalesce(cache_write, 0)) as uncached_input_tokens,
+       sum(cache_read) as cache_read_tokens,
+       sum(cache_write - coalesce(cache_write_1h, 0)) as cache_write_5m_tokens,
+       sum(cache_write_1h) as cache_write_1h_tokens,
+       sum(output) as output_tokens,
+       sum(reasoning) as reasoning_tokens,
+       count(*) filter (input is not null and cache_hidden) as cache_unknown_calls,
+       sum(case when cache_hidden then input end) as cache_unknown_input_tokens,
+       sum(cost_usd) as cost_usd,
+       count(*) filter (cost_status in ('unpriced_model', 'no_usage')) as unpriced_calls,
+       count(*) filter (response_cached) as response_cache_hits,
+       count(*) filter (not response_cached) as response_cache_misses
+from c group by all
 """
 
 # Numeric signals as log bins of 2 % (bin = ceil(ln x / ln 1.02); x <= 1e-9 is one bin of its own), scores from 0 to 1 as 200
 # equal bins, others as their text.
 LOG_BIN = "cast(case when {0} <= 1e-9 then -100000 else cast(ceil(ln({0}) / ln(1.02)) as bigint) end as varchar)"
-SCORE_BIN = "cast(cast(ceil({0} * 200) as bigint) as varchar)"
-ANSWERED, COUNTED = "c.error_type is null", "c.error_type is null and c.tokens_estimated is not true"
-# Of chat calls: what a model that only embeds or reranks does is another distribution.
+SCORE_BIN = "cast(cast(ceil(score * 200) as bigint) as varchar)"
+ANSWERED, COUNTED = "error_type is null", "error_type is null and tokens_estimated is not true"
+# Of chat calls: what a model that only embeds or reranks does is another distribution. A call without a value has no bin.
 OF_CALLS = {
-    "input_tokens": (LOG_BIN.format("c.input_tokens"), f"{COUNTED} and c.input_tokens is not null"),
-    "output_tokens": (LOG_BIN.format("c.output_tokens"), f"{COUNTED} and c.output_tokens is not null"),
-    "reasoning_tokens": (LOG_BIN.format("c.reasoning_tokens"), f"{COUNTED} and c.reasoning_tokens is not null"),
-    "latency_ms": (LOG_BIN.format("c.duration_ms"), f"{ANSWERED} and c.duration_ms is not null"),
-    "ttft_ms": (LOG_BIN.format("c.ttft_ms"), f"{ANSWERED} and c.ttft_ms is not null"),
-    "finish_reason": ("coalesce(c.finish_reason, '__null__')", ANSWERED),
-    "error": ("coalesce(c.error_type, 'ok')", "true"),
+    "input_tokens": (LOG_BIN.format("input_tokens"), COUNTED),
+    "output_tokens": (LOG_BIN.format("output_tokens"), COUNTED),
+    "reasoning_tokens": (LOG_BIN.format("reasoning_tokens"), COUNTED),
+    "latency_ms": (LOG_BIN.format("duration_ms"), ANSWERED),
+    "ttft_ms": (LOG_BIN.format("ttft_ms"), ANSWERED),
+    "finish_reason": ("coalesce(finish_reason, '__null__')", ANSWERED),
+    "error": ("coalesce(error_type, 'ok')", "true"),
 }
-OF_CALLS_SQL = [f"select '{name}' as signal, {value} as bin, * from c where {when}" for name, (value, when) in OF_CALLS.items()]
 # What else a trace did, and how its answers were judged, counts on the day of the call that started it or was judged, with
-# that call's keys. A row looks one day around its call, never at the batch, so that any portions give the same counts.
-NEARBY = "{0} >= c.started_at - interval 1 day and {0} <= c.started_at + interval 1 day"
-SCORE = "e.score between 0 and 1 and e.error is null and e.evaluator_kind <> 'human' and e.evaluated_at >= c.started_at - interval 1 day"
-BESIDE_CALLS = f"""
-select 'calls_per_trace' as signal, {LOG_BIN.format("count(*)")} as bin, any_value(c) as call
-from started c join nearby s on s.trace_id = c.trace_id and s.role = 'call' and {NEARBY.format("s.started_at")}
-group by c.trace_id
-union all
-select 'tool', coalesce(s.tool_name, '__null__'), c
-from started c join nearby s on s.trace_id = c.trace_id and s.role = 'tool' and {NEARBY.format("s.started_at")}
-union all
-select 'retrieval_score', {SCORE_BIN.format("r.score")}, c
-from started c join retrievals r on r.trace_id = c.trace_id and r.score between 0 and 1 and {NEARBY.format("r.retrieved_at")}
-where r.retrieved_at >= $start - interval 1 day and r.retrieved_at < $end + interval 1 day
-union all
-select concat('evaluation:', e.name, '@', e.evaluator_version), {SCORE_BIN.format("e.score")}, c
-from changed c join evaluations e on e.response_id = c.response_id and {SCORE} where e.evaluated_at >= $start - interval 1 day
-union all
-select concat('evaluation:', e.name, '@', e.evaluator_version), {SCORE_BIN.format("e.score")}, c
-from started c join evaluations e on e.trace_id = c.trace_id and e.response_id is null and {SCORE}
-where e.evaluated_at >= $start - interval 1 day
-"""
+# that call's keys. A row looks one day around its call, never at the batch, so that any portions give the same counts; a
+# judgement may come any time later.
 SIGNAL_DAY = f"""
 insert into signal_day by name
 with changed as materialized (
-    select {SIGNAL_KEYS}, started_at, trace_id, response_id, starts_request, operation, input_tokens, output_tokens, reasoning_tokens,
-           tokens_estimated, duration_ms, ttft_ms, finish_reason, error_type
-    from calls c where c.started_at >= $start and c.started_at < $end and exists (
-        select 1 from changed_days d where d.day = cast(c.started_at as date) and d.system is not distinct from c.system)
-), started as (
-    select * from changed where starts_request
-), nearby as (
-    select trace_id, started_at, role, tool_name from spans
-    where role in ('call', 'tool') and started_at >= $start - interval 1 day and started_at < $end + interval 1 day
-), c as (
-    select * from changed where operation is null or operation not in ('embeddings', 'rerank')
-), beside as ({BESIDE_CALLS}), signals as (
-    {" union all by name ".join(OF_CALLS_SQL)}
-    union all by name select signal, bin, unnest(call) from beside
+    select cast(started_at as date) as day, {SIGNAL_KEYS}, started_at, trace_id, response_id, starts_request, operation,
+           input_tokens, output_tokens, reasoning_tokens, tokens_estimated, duration_ms, ttft_ms, finish_reason, error_type
+    from spans c semi join changed_days d on d.day = cast(c.started_at as date) and d.system is not distinct from c.system
+    where role = 'call' and started_at >= $start and started_at < $end
+), judgements as (
+    select trace_id, response_id, evaluated_at, concat('evaluation:', name, '@', evaluator_version) as signal, {SCORE_BIN} as bin
+    from evaluations
+    where score between 0 and 1 and error is null and evaluator_kind <> 'human' and evaluated_at >= $start - interval 1 day
+), told as (
+    select trace_id, started_at as since, started_at as until, if(role = 'tool', 'tool', 'calls_per_trace') as signal,
+           case when role = 'tool' then coalesce(tool_name, '__null__') end as bin
+    from spans where role in ('call', 'tool') and started_at >= $start - interval 1 day and started_at < $end + interval 1 day
+    union all
+    select trace_id, retrieved_at, retrieved_at, 'retrieval_score', {SCORE_BIN} from retrievals
+    where score between 0 and 1 and retrieved_at >= $start - interval 1 day and retrieved_at < $end + interval 1 day
+    union all
+    select trace_id, evaluated_at, $start, signal, bin from judgements where response_id is null
+), signals as (
+    select day, {SIGNAL_KEYS}, unnest([{", ".join(f"'{name}'" for name in OF_CALLS)}]) as signal,
+           unnest([{", ".join(f"case when {when} then {value} end" for value, when in OF_CALLS.values())}]) as bin, 1 as n
+    from changed where operation is null or operation not in ('embeddings', 'rerank')
+    union all
+    select day, {SIGNAL_KEYS}, t.signal, if(t.signal = 'calls_per_trace', {LOG_BIN.format("count(*)")}, t.bin),
+           if(t.signal = 'calls_per_trace', 1, count(*))
+    from changed c join told t on c.starts_request and t.trace_id = c.trace_id
+         and t.since >= c.started_at - interval 1 day and t.until <= c.started_at + interval 1 day
+    group by day, {SIGNAL_KEYS}, c.trace_id, c.started_at, t.signal, t.bin
+    union all
+    select day, {SIGNAL_KEYS}, j.signal, j.bin, 1
+    from changed c join judgements j on j.response_id = c.response_id and j.evaluated_at >= c.started_at - interval 1 day
 )
-select cast(started_at as date) as day, {SIGNAL_KEYS}, signal, bin, count(*) as n from signals group by all
+select day, {SIGNAL_KEYS}, signal, bin, sum(n) as n from signals where bin is not null group by all
 """
 # The calls that the evaluations of a load judge.
 JUDGED = """

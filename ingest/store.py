@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,10 @@ CONNECTION_SETTINGS = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+# Blocks that DuckDB goes on caching after much was written; without an end to it they would grow with everything ever loaded.
+KEPT_IN_MEMORY = "set global memory_limit = '100MB'"
+# The last checkpoint merges row groups that loading left: once, in little memory, as somebody waits for the end.
+CLOSING = "set global memory_limit = '200MB'; set global max_vacuum_tasks = 1"
 
 
 class Store:
@@ -70,9 +74,10 @@ class Store:
             raise LedgerError(str(error).splitlines()[0], "See `select table_name, column_name from information_schema.columns`") from error
 
     @contextmanager
-    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor inside the one write transaction: committed at the end, rolled back on any error."""
-        with self._write_lock, self._database.cursor() as cursor:
+    def transaction(self, is_bulk: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor inside the one write transaction: committed at the end, rolled back on any error. One for bulk leaves
+        merging row groups to a later checkpoint, and little in memory."""
+        with self._write_lock, self._bulk() if is_bulk else nullcontext(), self._database.cursor() as cursor:
             cursor.begin()
             try:
                 yield cursor
@@ -82,12 +87,28 @@ class Store:
                 raise
 
     @contextmanager
+    def _bulk(self) -> Iterator[None]:
+        with self._database.cursor() as cursor:
+            # Merging at each checkpoint compresses a span several times, and takes the memory of whole row groups.
+            cursor.execute("set global max_vacuum_tasks = 0")
+            try:
+                yield
+            finally:
+                cursor.execute("reset global max_vacuum_tasks")
+                # Limited for a moment only, as DuckDB then drops what it caches: a query of others may need more than the limit.
+                with suppress(duckdb.OutOfMemoryException):
+                    cursor.execute(KEPT_IN_MEMORY)
+                cursor.execute("reset global memory_limit")
+
+    @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor outside the writer's lock, for staging and for reading what transactions committed."""
         with self._database.cursor() as cursor:
             yield cursor
 
     def close(self) -> None:
+        with suppress(duckdb.Error):  # closed before, or a query of now holds more
+            self._database.execute(CLOSING)
         self._database.close()
 
 

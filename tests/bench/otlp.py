@@ -31,7 +31,7 @@ HASH_KEY = b"a key for benchmarks"
 DAY_NS = 24 * 3600 * 10**9
 GROWTH_SPANS, GROWTH_DAYS = 2_000, 10
 SPANS_PER_FILE = 5_000
-FILES = (1, 12, 36)
+FILES = (1, 12, 36, 72)
 
 
 def main() -> None:

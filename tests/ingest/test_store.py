@@ -49,3 +49,18 @@ def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     with pytest.raises(ZeroDivisionError):
         write_and_fail()
     assert store.query("select count(*) from holidays").item() == 0
+
+
+def test_a_transaction_for_bulk_leaves_the_settings_as_they_were_even_when_it_fails(store: Store) -> None:
+    def settings() -> tuple[str, int]:
+        [found] = store.query("select current_setting('memory_limit'), current_setting('max_vacuum_tasks')").rows()
+        return found
+
+    before = settings()
+    with store.transaction(is_bulk=True):
+        memory, merges = settings()
+        assert (memory, int(merges)) == (before[0], 0), "others have the memory that they always have"
+    assert settings() == before
+    with pytest.raises(ZeroDivisionError), store.transaction(is_bulk=True):
+        raise ZeroDivisionError
+    assert settings() == before

@@ -422,7 +422,7 @@ create or replace macro cost_usd(uncached, cache_read, write_5m, write_1h, outpu
                else write_1h * coalesce(price.cache_write_1h, price.cache_write_5m, price.uncached_input) end
         + case when coalesce(output, 0) = 0 then 0 else output * price.output end) * 0.000001 as decimal(24,12));
 
--- The cost of calls: `batch` names a table with an id, the columns of `calls` and scope_name. Where nobody knows whether the
+-- The cost of calls: `batch` names a table with an id and those columns of `spans` that are read here. Where nobody knows whether the
 -- input contains the cached tokens, a call costs something between the one reading and the other.
 create or replace macro price_calls(batch) as table (
     with wanted as (
@@ -430,14 +430,14 @@ create or replace macro price_calls(batch) as table (
                false as list_only
         from query_table(batch) b
     ), c as (
-        select b.*, p.price, p.is_tier_fallback, p.price_source as found_source,
+        select b.id, b.response_cached, b.error_type, b.reported_cost_usd, b.token_convention, b.tokens_estimated, b.scope_name,
+               b.input_tokens, b.output_tokens, p.price, p.is_tier_fallback, p.price_source as found_source,
                b.input_tokens is not null or b.output_tokens is not null as has_usage,
                coalesce(b.cache_read_tokens, 0) as read, coalesce(b.cache_write_tokens, 0) as written,
                coalesce(b.cache_write_1h_tokens, 0) as write_1h
         from query_table(batch) b left join price_of('wanted') p on p.id = b.id
     ), estimate as (
-        select c.*, cost_usd(c.input_tokens - c.read - c.written, c.read, c.written - c.write_1h, c.write_1h, c.output_tokens, c.price) as low,
-               cost_usd(c.input_tokens, c.read, c.written - c.write_1h, c.write_1h, c.output_tokens, c.price) as high
+        select c.*, cost_usd(c.input_tokens - c.read - c.written, c.read, c.written - c.write_1h, c.write_1h, c.output_tokens, c.price) as low
         from c
     ), judged as (
         select e.*, case
@@ -456,7 +456,8 @@ create or replace macro price_calls(batch) as table (
            case j.status when 'non_billable' then 0 when 'reported_only' then j.reported_cost_usd
                          when 'priced' then j.low when 'estimated' then j.low end as cost_usd,
            case when j.status = 'convention_unknown' then greatest(j.low, 0) end as cost_low_usd,
-           case when j.status = 'convention_unknown' then j.high end as cost_high_usd,
+           case when j.status = 'convention_unknown' -- only there, as most of a batch's price is arithmetic
+                then cost_usd(j.input_tokens, j.read, j.written - j.write_1h, j.write_1h, j.output_tokens, j.price) end as cost_high_usd,
            case when j.status in ('priced', 'estimated', 'convention_unknown') then j.found_source
                 when j.status = 'reported_only' then concat('reported: ', j.scope_name) end as price_source,
            case when j.is_tier_fallback and j.status in ('priced', 'estimated', 'convention_unknown') then ['tier_fallback'] else [] end as price_flags

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 import duckdb
@@ -44,6 +45,12 @@ SENT: dict[str, tuple[str, type[pl.DataType]]] = {
 RESOLVED: Kinds = {
     "role": pl.String, "trace_id": pl.String, "parent_span_id": pl.String, "duplicate_of": pl.String, "dedupe_rule": pl.String,
     "starts_request": pl.Boolean}
+
+# What the macro price_calls reads of a call.
+PRICED = (
+    "id", "started_at", "provider", "model", "region_scope", "service_tier", "input_tokens", "cache_read_tokens", "cache_write_tokens",
+    "cache_write_1h_tokens", "output_tokens", "tokens_estimated", "token_convention", "error_type", "response_cached",
+    "reported_cost_usd", "scope_name")
 
 RETRIEVED_IDS = frozenset(f"{name}.ids" for name in RETRIEVED)
 
@@ -202,7 +209,8 @@ def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], know
     said = dict(zip(Facts.__struct_fields__, zip(*map(msgspec.structs.astuple, own), strict=True), strict=True)) if own else {}
     columns = {name: pl.Series(name, said.get(name, ()), kind) for name, kind in FACTS.items()}
     columns |= {name: pl.Series(name, said.get(sent, ()), kind) for name, (sent, kind) in SENT.items()}
-    columns |= {name: pl.Series(name, [getattr(entry, name) for entry in settled], kind) for name, kind in RESOLVED.items()}
+    how = zip(*map(attrgetter(*RESOLVED), settled), strict=True) if settled else [()] * len(RESOLVED)
+    columns |= {name: pl.Series(name, values, kind) for (name, kind), values in zip(RESOLVED.items(), how, strict=True)}
     columns |= {
         "id": pl.Series(range(len(own)), dtype=pl.Int64),
         "flags": pl.Series([",".join(flags) for flags in said.get("flags", ())], dtype=pl.String),
@@ -212,8 +220,8 @@ def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], know
         "attributes": pl.Series([row.attributes for row in known], dtype=pl.String),
         "load_id": pl.Series([row.load_id for row in known], dtype=pl.Int64)}
     frame = pl.DataFrame(columns)
-    cursor.register("settled", frame)
-    cursor.register("called", frame.filter(pl.col("role") == "call"))
+    cursor.register("settled", frame.to_arrow())
+    cursor.register("called", frame.filter(pl.col("role") == "call").select(PRICED).to_arrow())
     name_models(cursor, "called")
     cursor.execute("""
         insert into spans by name

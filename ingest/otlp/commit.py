@@ -204,21 +204,22 @@ def _place(settled: Iterable[Resolved], services: Services) -> None:
             found.team = services.team_of(found.system)
 
 
+def _column(rows: Sequence[object], name: str, kind: pl.DataType | type[pl.DataType]) -> pl.Series:
+    return pl.Series(list(map(attrgetter(name), rows)), dtype=kind)
+
+
 def _insert(cursor: duckdb.DuckDBPyConnection, settled: Sequence[Resolved], known: Sequence[_Known]) -> None:
-    own = [entry.facts for entry in settled]
-    said = dict(zip(Facts.__struct_fields__, zip(*map(msgspec.structs.astuple, own), strict=True), strict=True)) if own else {}
-    columns = {name: pl.Series(name, said.get(name, ()), kind) for name, kind in FACTS.items()}
-    columns |= {name: pl.Series(name, said.get(sent, ()), kind) for name, (sent, kind) in SENT.items()}
-    how = zip(*map(attrgetter(*RESOLVED), settled), strict=True) if settled else [()] * len(RESOLVED)
-    columns |= {name: pl.Series(name, values, kind) for (name, kind), values in zip(RESOLVED.items(), how, strict=True)}
+    found = [entry.facts for entry in settled]
+    columns = {name: _column(found, name, kind) for name, kind in FACTS.items()}
+    columns |= {name: _column(found, sent, kind) for name, (sent, kind) in SENT.items()}
+    columns |= {name: _column(settled, name, kind) for name, kind in RESOLVED.items()}
     columns |= {
-        "id": pl.Series(range(len(own)), dtype=pl.Int64),
-        "flags": pl.Series([",".join(flags) for flags in said.get("flags", ())], dtype=pl.String),
-        "started_at": pl.Series(said.get("started_us", ()), dtype=pl.Int64).cast(pl.Datetime("us")),
-        "duration_ms": pl.Series([(found.ended_us - found.started_us) / 1000 for found in own], dtype=pl.Float64),
+        "id": pl.Series(range(len(found)), dtype=pl.Int64),
+        "flags": pl.Series([",".join(facts.flags) for facts in found], dtype=pl.String),
+        "started_at": _column(found, "started_us", pl.Int64).cast(pl.Datetime("us")),
+        "duration_ms": pl.Series([(facts.ended_us - facts.started_us) / 1000 for facts in found], dtype=pl.Float64),
         "sent_duration_ms": pl.Series([(entry.own.ended_us - entry.own.started_us) / 1000 for entry in settled], dtype=pl.Float64),
-        "attributes": pl.Series([row.attributes for row in known], dtype=pl.String),
-        "load_id": pl.Series([row.load_id for row in known], dtype=pl.Int64)}
+        "attributes": _column(known, "attributes", pl.String), "load_id": _column(known, "load_id", pl.Int64)}
     frame = pl.DataFrame(columns)
     cursor.register("settled", frame.to_arrow())
     cursor.register("called", frame.filter(pl.col("role") == "call").select(PRICED).to_arrow())

@@ -1,10 +1,11 @@
 """Files into the ledger: detect, read, validate, commit once per content hash; one transaction and one outcome a file."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +141,11 @@ class Loader:
     ) -> Outcome:
         outcome = Outcome(source.name, "loaded", OTLP)
         batches = _large(items)
-        ahead = list(islice(batches, DECODED_AHEAD))
+        ahead = deque(islice(batches, DECODED_AHEAD))
         with self.store.transaction(is_bulk=True) as cursor:
             load_id, written = run.next_id(cursor), Written()
-            for batch, rejects in chain(ahead, batches):
+            while (read := ahead.popleft() if ahead else next(batches, None)) is not None:
+                batch, rejects = read
                 written.add(signals.write(cursor, spans, signal, batch, load_id))
                 outcome.rejects += [RowReject(r.position, r.reason, r.length, r.sha256) for r in rejects]
             rollup.rebuild(cursor, written.changed)

@@ -107,7 +107,7 @@ class Store:
             yield cursor
 
     def close(self) -> None:
-        with suppress(duckdb.Error):  # closed before, or a query of now holds more
+        with suppress(duckdb.ConnectionException, duckdb.OutOfMemoryException):  # closed before, or a query of now holds more
             self._database.execute(CLOSING)
         self._database.close()
 

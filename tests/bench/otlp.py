@@ -31,6 +31,8 @@ HASH_KEY = b"a key for benchmarks"
 DAY_NS = 24 * 3600 * 10**9
 GROWTH_SPANS, GROWTH_DAYS = 2_000, 10
 SPANS_PER_FILE = 5_000
+# The floor reads every byte and a load but few of them, so that the ratio rises with the size of prompts.
+CONTENT_BYTES = (200, 2_400, 10_000, 30_000)
 FILES = (1, 12, 36, 72)
 
 
@@ -48,10 +50,11 @@ def main() -> None:
         command = [sys.executable, "-m", "tests.bench.otlp", "--peak-memory-of", str(files)]
         peak = subprocess.check_output(command, text=True).strip()
         print(f"peak memory, {files} files of {SPANS_PER_FILE:,} spans: {peak} MiB", flush=True)
-    corpora = {"generated": list(generated(given.spans))}
+    corpora = [(f"generated with {size:,} bytes of content", generated(given.spans, content_bytes=size)) for size in CONTENT_BYTES]
     if CAPTURES.is_dir():
-        corpora["captures"] = list(captured(CAPTURES, given.spans))
-    for name, bodies in corpora.items():
+        corpora.append(("captures", captured(CAPTURES, given.spans)))
+    for name, made in corpora:
+        bodies = list(made)
         for way, load in (("files", load_files), ("receiver", receive)):
             report(f"{name}, {way}", bodies, load, given.rounds)
     growth(given.spans)

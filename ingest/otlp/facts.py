@@ -116,7 +116,11 @@ def facts(span: Span) -> Facts:
     attributes = span.attributes
     wanted = plan(span.scope_name, tuple(attributes))
     values = tuple([attributes[key] for key in wanted.alike_keys])
-    alike = _alike(span.scope_name, span.scope_version, span.name, span.kind, span.status_code, wanted, values)
+    kind = span.scope_name, span.scope_version, span.name, span.kind, span.status_code, wanted, values
+    try:
+        alike = _alike(*kind)
+    except TypeError:  # a list, which a rule asked to keep, cannot be looked up
+        alike = _alike.__wrapped__(*kind)
     found, chosen = alike.found.copy(), alike.chosen.copy()
     bad = read(wanted.measured, attributes, found, chosen) or alike.bad
     own = copy(alike.facts)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ingest.otlp.attributes import EVENTS
+from ingest.otlp.attributes import EVENTS, allow_list
 from ingest.otlp.calls import resolve
 from ingest.otlp.evaluations import evaluations, retrievals
 from ingest.otlp.facts import facts
@@ -339,3 +339,11 @@ def test_a_body_that_is_no_message_is_an_error_that_does_not_quote_it() -> None:
 def test_an_empty_json_document_has_no_spans(sent: bytes) -> None:
     assert decode_json(sent, ALLOW) == ([], [])
     assert decode_protobuf(b"", ALLOW) == ([], [])
+
+
+def test_a_list_under_a_name_that_fills_a_field_fills_none_and_breaks_nothing() -> None:
+    keep = allow_list(b"a key for tests", ["team"])  # a rule looks at it, so a list may stay
+    sent = request(one_span({"team": ["search", "shop"], "gen_ai.request.model": "gpt-4o", "gen_ai.operation.name": "chat"}))
+    (span,), _ = decode_protobuf(sent.SerializeToString(), keep)
+    assert span.attributes["team"] == ["search", "shop"]
+    assert (facts(span).team, facts(span).request_model) == (None, "gpt-4o")

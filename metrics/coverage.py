@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from metrics.engines import Engine
+from metrics.kpi import kpis
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def checks(engine: Engine) -> list[dict[str, Any]]:
 def rows(engine: Engine, name: str) -> pl.DataFrame:
     """What a check found, all of it."""
     [check] = [check for check in _declared() if check.id == name]
-    return engine.query(check.sql)
+    return _found(engine, check)
 
 
 @cache
@@ -42,9 +43,13 @@ def _declared() -> list[Check]:
 
 
 def _run(engine: Engine, check: Check) -> dict[str, Any]:
-    rows = engine.query(check.sql).to_dicts()
+    rows = _found(engine, check).to_dicts()
     finding = check.wrong.format(n=len(rows), **_named(rows)) if rows else check.fine
     return {"id": check.id, "ok": check.is_information or finding == check.fine, "title": check.title, "finding": finding}
+
+
+def _found(engine: Engine, check: Check) -> pl.DataFrame:
+    return engine.query(check.sql, {"kpis": list(kpis())} if "$kpis" in check.sql else None)
 
 
 def _named(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

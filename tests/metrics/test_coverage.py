@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from metrics import coverage
+from metrics.kpi import kpis
 from tests.metrics.ledger import Ledger, ledger
 
 __all__ = ["ledger"]
@@ -72,6 +73,13 @@ PROVOKED: dict[str, tuple[Callable[[Ledger], None], tuple[str, ...]]] = {
             ledger.put("releases", {"release_id": "R1", "system_id": "claims"}, {"release_id": "R2", "system_id": "ghost"}),
         )[0],
         ("1 rows", "the release R2: no system ghost"),
+    ),
+    "targets": (
+        lambda ledger: (
+            ledger.put("loads", LOAD),
+            ledger.put("targets", {"metric_id": "cost_per_requst", "scope": "all", "target": "0.05", "load_id": 1}, {"metric_id": next(iter(kpis()))}),
+        )[0],
+        ("1, first cost_per_requst in traces.pb",),
     ),
     "unpriced": (
         lambda ledger: ledger.put("spans", {**CALL, "model": "new-1", "cost_status": "unpriced_model", "input_tokens": 4321}),

@@ -77,7 +77,7 @@ PROVOKED: dict[str, tuple[Callable[[Ledger], None], tuple[str, ...]]] = {
     "targets": (
         lambda ledger: (
             ledger.put("loads", LOAD),
-            ledger.put("targets", {"metric_id": "cost_per_requst", "scope": "all", "target": "0.05", "load_id": 1}, {"metric_id": next(iter(kpis()))}),
+            ledger.put("targets", {"metric_id": "cost_per_requst", "load_id": 1}, {"metric_id": next(iter(kpis()))}),
         )[0],
         ("1, first cost_per_requst in traces.pb",),
     ),

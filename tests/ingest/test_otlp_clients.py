@@ -320,3 +320,14 @@ def test_openinference_of_bedrock_in_javascript_tells_cached_tokens_only_in_the_
     cached = {"llm.token_count.prompt_details.cache_read": 320, "llm.token_count.prompt_details.cache_write": 128}
     (invoked,) = calls(make_span(model | cached, scope=scope))
     assert (invoked.input_tokens, invoked.output_tokens, invoked.token_convention) == (1002, 102, "exclusive")
+
+
+def test_langchain_in_javascript_adds_the_first_output_of_a_stream_to_the_last() -> None:
+    framework = {"openinference.span.kind": "LLM", "llm.model_name": "claude-haiku-4-5-20251001", "llm.token_count.prompt": 1020}
+    streamed = {"llm.invocation_parameters": '{"stream":true}', "llm.token_count.completion": 120}
+    scopes = ("@arizeai/openinference-instrumentation-langchain", "@arizeai/openinference-instrumentation-anthropic")
+    outer = make_span(framework | {"llm.token_count.completion": 121}, id="a", trace="t1", scope=scopes[0])
+    (call,) = calls(outer, make_span(framework | streamed, id="b", trace="t2", at_ms=1, ms=98, scope=scopes[1]))
+    assert (call.span_id, call.output_tokens) == ("b", 120)
+    whole = make_span(framework | {"llm.token_count.completion": 120}, id="b", trace="t2", at_ms=1, ms=98, scope=scopes[1])
+    assert len(calls(outer, whole)) == 2

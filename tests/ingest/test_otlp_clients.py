@@ -331,3 +331,30 @@ def test_langchain_in_javascript_adds_the_first_output_of_a_stream_to_the_last()
     assert (call.span_id, call.output_tokens) == ("b", 120)
     whole = make_span(framework | {"llm.token_count.completion": 120}, id="b", trace="t2", at_ms=1, ms=98, scope=scopes[1])
     assert len(calls(outer, whole)) == 2
+
+
+def test_vercel_tells_by_anthropics_own_count_whether_an_objects_input_has_cached_tokens() -> None:
+    raw = {"input_tokens": 574, "cache_creation_input_tokens": 128, "cache_read_input_tokens": 320}
+    metadata = {"ai.response.providerMetadata": json.dumps({"anthropic": {"usage": raw}})}
+    model = {
+        "ai.operationId": "ai.generateObject.doGenerate",
+        "gen_ai.system": "anthropic.messages",
+        "gen_ai.request.model": "claude-sonnet-4-5",
+    }
+    for told in (574, 1022):
+        (call,) = calls(
+            make_span(model | metadata | {"ai.usage.promptTokens": told, "ai.usage.completionTokens": 9}, scope="ai", version="")
+        )
+        assert (call.input_tokens, call.cache_write_tokens) == (1022, 128), told
+
+
+def test_mastra_before_1_passes_on_what_anthropic_counts_without_cached_tokens() -> None:
+    usage = {
+        "gen_ai.usage.input_tokens": 568,
+        "gen_ai.usage.output_tokens": 116,
+        "gen_ai.usage.total_tokens": 684,
+        "gen_ai.usage.cached_input_tokens": 320,
+    }
+    model = {"mastra.span.type": "model_generation", "gen_ai.system": "anthropic.messages", "gen_ai.request.model": "claude-sonnet-4-5"}
+    (call,) = calls(make_span(model | usage, scope="@mastra/otel", version="1.0.0"))
+    assert (call.input_tokens, call.cache_read_tokens, call.token_convention) == (888, 320, "exclusive")

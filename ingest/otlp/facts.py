@@ -19,6 +19,7 @@ ANYWHERE = "any"
 MAX_TTFT_SECONDS = 300  # more than this is milliseconds under a name that promises seconds
 MAX_WAIT_MS = 24 * 3600 * 1000  # no answer and no stream takes longer
 HTTP_STATUSES = range(100, 600)
+PROVIDERS_USAGE = f"ai.response.providerMetadata{DERIVED}"  # beside what the emitter makes of it
 FIRST_TOKEN = frozenset(("ttft_s", "ttft_ms", "first_token_at"))
 # Fields of a span's facts that are as its attributes say.
 SAID = ("service", "team", "feature", "tenant", "cost_center", "project", "prompt_name", "prompt_version", "service_tier",
@@ -207,6 +208,8 @@ def _counts(span: Span, found: dict[str, Any], chosen: dict[str, Slot], names: t
     counts = Counts(*map(found.get, names))
     if counts.output is None and "candidate_tokens" in found:  # Gemini counts thoughts beside its candidates
         counts.output = found["candidate_tokens"] + (counts.reasoning or 0)
+    if counts.uncached is None and span.attributes.get(f"{PROVIDERS_USAGE}convention") == "exclusive":
+        counts.uncached = span.attributes.get(f"{PROVIDERS_USAGE}input")
     source = chosen.get(names[0])
     if source is not None and DERIVED in source.key:
         counts.shape = span.attributes.get(f"{source.key.split(DERIVED)[0]}{DERIVED}convention")

@@ -11,6 +11,7 @@ from ingest.otlp.trees import LOCALITY_US, ORDER, Node
 SLACK_US = 1_000  # some emitters have clocks of one millisecond
 MAX_LATE_US, LATE_SHARE = 20_000, 50  # a wrapper may end its span a little before the stream it wraps
 LATE_US = SLACK_US + MAX_LATE_US
+MAX_START_TOKENS = 8  # Anthropic's first event tells a few output tokens, its last event all; some clients add the two up
 STREAM_SLACK_US = 50_000
 MAX_STREAM_WAIT_US = 3600 * 1_000_000  # how long a program may leave a stream unread
 
@@ -78,12 +79,24 @@ def _counts_agree(a: Facts, b: Facts) -> bool:
     """Equal or unknown; an exclusive count without its cached part may be below the other's."""
     if a.tokens_estimated or b.tokens_estimated:
         return True
-    if a.output_tokens is not None and b.output_tokens is not None and a.output_tokens != b.output_tokens:
+    if a.output_tokens is not None and b.output_tokens is not None and a.output_tokens != b.output_tokens \
+            and not _differ_by_start(a, b):
         return False
     if a.input_tokens is None or b.input_tokens is None or a.input_tokens == b.input_tokens:
         return True
     part, whole = (a, b) if a.input_tokens < b.input_tokens else (b, a)
     return part.token_convention == "exclusive" and part.cache_read_tokens is None and whole.input_tokens is not None
+
+
+def _adds_start(facts: Facts) -> bool:
+    return "claude" in (facts.model or "")
+
+
+def _differ_by_start(a: Facts, b: Facts) -> bool:
+    """Whether one of two spans of a stream may have added the output that the start of the stream announces."""
+    apart = abs((a.output_tokens or 0) - (b.output_tokens or 0))
+    return apart <= MAX_START_TOKENS and _adds_start(a) and bool(a.streaming or b.streaming) \
+        and a.input_tokens is not None and a.input_tokens == b.input_tokens
 
 
 def _nested_context(a: Node, b: Node) -> bool:
@@ -121,7 +134,7 @@ def _of_service(spans: Iterable[Facts], side: Side) -> Iterator[tuple[Facts, Fac
         if facts.error_type:  # it, or another that failed, may not know its model
             near = [outputs for model, outputs in running.items() if model == family or model is None or family is None]
         for outputs in near:
-            for sides in outputs.values() if output is None else (outputs.get(output), outputs.get(None)):
+            for sides in outputs.values() if output is None else _near_outputs(outputs, output, facts):
                 for there, earlier in sides.items() if sides else ():
                     if there != here:
                         earlier[:] = [other for other in earlier if other.ended_us + LATE_US >= facts.started_us]
@@ -129,6 +142,12 @@ def _of_service(spans: Iterable[Facts], side: Side) -> Iterator[tuple[Facts, Fac
                             if other.started_us <= facts.ended_us + LATE_US:  # false where clocks let it end before it starts
                                 yield other, facts
         own.setdefault(output, {}).setdefault(here, []).append(facts)
+
+
+def _near_outputs(outputs: Outputs, output: int, facts: Facts) -> list[dict[str | bool, list[Facts]] | None]:
+    """The spans whose measured output agrees with this one, by side."""
+    slack = MAX_START_TOKENS if _adds_start(facts) else 0
+    return [outputs.get(near) for near in (None, *range(output - slack, output + slack + 1))]
 
 
 def candidates(leaves: Sequence[Node]) -> list[tuple[tuple[int, int, int, str, str], Node, Node, str]]:

@@ -16,8 +16,8 @@ class Emitter(msgspec.Struct, frozen=True):
     scope: str = ""
     provider: str = ""
     input: str = ""  # inclusive | exclusive: whether input tokens contain the cached ones
-    cache: str = ""  # always | omits_zero | partly | never: whether cached tokens are told
-    total: str = ""  # own_sum: the total is the emitter's own addition and proves nothing
+    cache: str = ""  # always | omits_zero | partly | chat_partly | never: whether cached tokens are told
+    total: str = ""  # own_sum: the emitter's own addition, which proves nothing; whole: it knows cached tokens that nothing else tells
     output: str = ""  # excludes_reasoning: reasoning is only in the total
     estimate: str = ""  # streams | streams_without_cache: which counts are a local estimate
     ids: str = ""  # uuid: a response id of this shape is the emitter's own, not the provider's
@@ -77,6 +77,8 @@ def tokens(counts: Counts, source: Emitter, operation: str | None) -> Tokens:
         return Tokens(output_tokens=output, reasoning_tokens=reasoning, flags=("zero_usage",))
     convention, rule, flags = _convention(counts, read or 0, write or 0, source)
     inclusive = given + cached if convention == "exclusive" else given
+    if source.total == "whole" and counts.total is not None and counts.total - (output or 0) > inclusive:
+        inclusive, convention, rule = counts.total - (output or 0), "inclusive", "identity"
     if operation not in EMBEDDINGS:
         output = _output(counts, inclusive, source)
     return Tokens(inclusive, read, write, write_1h, output, counts.reasoning, convention, rule, flags)
@@ -84,7 +86,7 @@ def tokens(counts: Counts, source: Emitter, operation: str | None) -> Tokens:
 
 def _convention(counts: Counts, read: int, write: int, source: Emitter) -> tuple[str, str, tuple[str, ...]]:
     """Whether `input` contains the cached tokens, the rule that says so, and whether rules disagree."""
-    told = counts.shape if counts.shape in ("inclusive", "exclusive") else source.input
+    told = counts.shape if counts.shape in ("inclusive", "exclusive") else _stated(counts, read + write) or source.input
     if not read + write:
         return (told, "known", ()) if told else ("inclusive", "agree", ())
     proof, rule = _identity(counts, read, write, source), "identity"
@@ -97,15 +99,19 @@ def _convention(counts: Counts, read: int, write: int, source: Emitter) -> tuple
     return "unknown", "none", ()
 
 
+def _stated(counts: Counts, cached: int) -> str | None:
+    """What the count of uncached tokens says, where the emitter tells it beside the input."""
+    if counts.uncached is None or counts.input is None:
+        return None
+    return {counts.uncached: "exclusive", counts.uncached + cached: "inclusive"}.get(counts.input)
+
+
 def _identity(counts: Counts, read: int, write: int, source: Emitter) -> str | None:
     """What the parts add up to, where the emitter passed on a total that it did not add up itself."""
     given, cached = counts.input, read + write
     assert given is not None
-    if counts.uncached is not None:
-        if counts.uncached + cached == given:
-            return "inclusive"
-        if counts.uncached == given:
-            return "exclusive"
+    if stated := _stated(counts, cached):
+        return stated
     if counts.total is None or source.total == "own_sum":
         return None
     for reasoning in {0, counts.reasoning or 0}:
@@ -147,8 +153,9 @@ def usage_flags(found: Tokens, source: Emitter, estimated: bool, operation: str 
     flags: tuple[str, ...] = ()
     if found.cache_write_tokens and found.cache_write_1h_tokens is None:
         flags += ("ttl_assumed",)
-    if found.input_tokens is not None and found.cache_read_tokens is None and found.cache_write_tokens is None \
-            and source.cache in ("", "never", "partly"):
+    cache_told = found.cache_read_tokens is not None or (found.cache_write_tokens is not None and found.convention != "exclusive")
+    untold = ("", "never", "partly") if operation in EMBEDDINGS else ("", "never", "partly", "chat_partly")
+    if found.input_tokens is not None and not cache_told and source.cache in untold:
         flags += ("cache_unknown",)
     if not estimated and operation not in EMBEDDINGS and (found.input_tokens is None) != (found.output_tokens is None):
         flags += ("partial_usage",)

@@ -247,3 +247,114 @@ def test_groq_without_cached_tokens_had_none() -> None:
     assert (call.token_convention, "cache_unknown" in call.flags) == ("inclusive", False)
     (cached,) = calls(make_span(asked | usage | {"gen_ai.usage.cache_read_input_tokens": 64}, scope="opentelemetry.instrumentation.groq"))
     assert (cached.input_tokens, cached.cache_read_tokens) == (82, 64)
+
+
+def test_vercel_5_passes_on_what_anthropic_and_bedrock_count_without_cached_tokens() -> None:
+    usage = {"ai.usage.inputTokens": 574, "ai.usage.outputTokens": 122, "ai.usage.totalTokens": 696, "ai.usage.cachedInputTokens": 320}
+    for system in ("anthropic.messages", "amazon-bedrock"):
+        model = {"ai.operationId": "ai.streamText.doStream", "gen_ai.system": system, "gen_ai.request.model": "claude-sonnet-4-5"}
+        (fifth,) = calls(make_span(model | usage, scope="ai", version=""))
+        assert (fifth.input_tokens, fifth.token_convention) == (894, "exclusive"), system
+        parts = {"ai.usage.inputTokenDetails.noCacheTokens": 254, "ai.usage.inputTokenDetails.cacheReadTokens": 320}
+        (sixth,) = calls(make_span(model | usage | parts, scope="ai", version=""))
+        assert (sixth.input_tokens, sixth.token_convention, sixth.flags) == (574, "inclusive", ()), system
+
+
+def test_vercel_5_says_nothing_of_cached_tokens_where_it_does_not_stream() -> None:
+    model = {"gen_ai.system": "openai.chat", "gen_ai.request.model": "gpt-4o"}
+    usage = {"ai.operationId": "ai.generateText.doGenerate", "ai.usage.promptTokens": 1002, "ai.usage.completionTokens": 102}
+    (call,) = calls(make_span(model | usage, scope="ai", version=""))
+    assert (call.input_tokens, call.cache_read_tokens, call.flags) == (1002, None, ("cache_unknown",))
+    (embedding,) = calls(make_span(model | {"ai.operationId": "ai.embed.doEmbed", "ai.usage.tokens": 16}, scope="ai", version=""))
+    assert (embedding.input_tokens, embedding.flags) == (16, ())
+
+
+def test_vercel_5_writes_to_the_cache_of_bedrock_and_does_not_say_what_was_read() -> None:
+    usage = {"ai.usage.promptTokens": 590, "ai.usage.completionTokens": 138}
+    written = {"ai.response.providerMetadata": '{"bedrock":{"usage":{"cacheWriteInputTokens":128}}}'}
+    model = {"ai.operationId": "ai.generateText.doGenerate", "gen_ai.system": "amazon-bedrock", "gen_ai.request.model": "claude-sonnet-4-5"}
+    (call,) = calls(make_span(model | usage | written, scope="ai", version=""))
+    assert (call.input_tokens, call.cache_write_tokens, "cache_unknown" in call.flags) == (718, 128, True)
+
+
+def test_openinference_adds_a_total_of_its_own_to_what_vercel_tells_of_gemini() -> None:
+    counted = {"promptTokenCount": 1030, "candidatesTokenCount": 66, "thoughtsTokenCount": 64, "totalTokenCount": 1160}
+    usage = {
+        "ai.usage.promptTokens": 1030,
+        "ai.usage.completionTokens": 66,
+        "llm.token_count.total": 1096,
+        "ai.response.providerMetadata": json.dumps({"google": {"usageMetadata": counted}}),
+    }
+    model = {"openinference.span.kind": "LLM", "gen_ai.system": "google.generative-ai", "gen_ai.request.model": "gemini-2.5-flash"}
+    (call,) = calls(make_span(model | usage, scope="ai", version=""))
+    assert (call.output_tokens, call.reasoning_tokens) == (130, 64)
+
+
+def test_javascript_instrumentations_of_anthropic_count_without_cached_tokens() -> None:
+    usage = {
+        "gen_ai.usage.input_tokens": 554,
+        "gen_ai.usage.output_tokens": 102,
+        "gen_ai.usage.total_tokens": 656,
+        "gen_ai.usage.cache_creation.input_tokens": 128,
+        "gen_ai.usage.cache_read.input_tokens": 320,
+    }
+    for scope in ("@traceloop/instrumentation-anthropic", "@openlit/instrumentation-anthropic"):
+        (call,) = calls(make_span(chat("claude-sonnet-4-5", **usage), scope=scope))
+        assert (call.input_tokens, call.token_convention, call.token_rule) == (1002, "exclusive", "known"), scope
+
+
+def test_openlit_in_javascript_estimates_the_usage_of_a_stream_without_one() -> None:
+    usage = {"gen_ai.usage.input_tokens": 11, "gen_ai.usage.output_tokens": 8}
+    for is_stream in (True, False):
+        span = make_span(chat("gpt-4o", **usage, **{"gen_ai.request.is_stream": is_stream}), scope="@openlit/instrumentation-openai")
+        (call,) = calls(span)
+        assert (call.streaming, call.tokens_estimated) == (is_stream, is_stream)
+
+
+def test_openinference_of_bedrock_in_javascript_tells_cached_tokens_only_in_the_total() -> None:
+    scope = "@arizeai/openinference-instrumentation-bedrock"
+    model = {"openinference.span.kind": "LLM", "llm.provider": "aws", "llm.token_count.prompt": 554, "llm.token_count.completion": 102}
+    (converse,) = calls(make_span(model | {"llm.token_count.total": 1104}, scope=scope))
+    assert (converse.input_tokens, converse.output_tokens, converse.cache_read_tokens) == (1002, 102, None)
+    assert "cache_unknown" in converse.flags
+    cached = {"llm.token_count.prompt_details.cache_read": 320, "llm.token_count.prompt_details.cache_write": 128}
+    (invoked,) = calls(make_span(model | cached, scope=scope))
+    assert (invoked.input_tokens, invoked.output_tokens, invoked.token_convention) == (1002, 102, "exclusive")
+
+
+def test_langchain_in_javascript_adds_the_first_output_of_a_stream_to_the_last() -> None:
+    framework = {"openinference.span.kind": "LLM", "llm.model_name": "claude-haiku-4-5-20251001", "llm.token_count.prompt": 1020}
+    streamed = {"llm.invocation_parameters": '{"stream":true}', "llm.token_count.completion": 120}
+    scopes = ("@arizeai/openinference-instrumentation-langchain", "@arizeai/openinference-instrumentation-anthropic")
+    outer = make_span(framework | {"llm.token_count.completion": 121}, id="a", trace="t1", scope=scopes[0])
+    (call,) = calls(outer, make_span(framework | streamed, id="b", trace="t2", at_ms=1, ms=98, scope=scopes[1]))
+    assert (call.span_id, call.output_tokens) == ("b", 120)
+    whole = make_span(framework | {"llm.token_count.completion": 120}, id="b", trace="t2", at_ms=1, ms=98, scope=scopes[1])
+    assert len(calls(outer, whole)) == 2
+
+
+def test_vercel_tells_by_anthropics_own_count_whether_an_objects_input_has_cached_tokens() -> None:
+    raw = {"input_tokens": 574, "cache_creation_input_tokens": 128, "cache_read_input_tokens": 320}
+    metadata = {"ai.response.providerMetadata": json.dumps({"anthropic": {"usage": raw}})}
+    model = {
+        "ai.operationId": "ai.generateObject.doGenerate",
+        "gen_ai.system": "anthropic.messages",
+        "gen_ai.request.model": "claude-sonnet-4-5",
+    }
+    for told in (574, 1022):
+        (call,) = calls(
+            make_span(model | metadata | {"ai.usage.promptTokens": told, "ai.usage.completionTokens": 9}, scope="ai", version="")
+        )
+        assert (call.input_tokens, call.cache_write_tokens) == (1022, 128), told
+
+
+def test_mastra_before_1_passes_on_what_anthropic_counts_without_cached_tokens() -> None:
+    usage = {
+        "gen_ai.usage.input_tokens": 568,
+        "gen_ai.usage.output_tokens": 116,
+        "gen_ai.usage.total_tokens": 684,
+        "gen_ai.usage.cached_input_tokens": 320,
+    }
+    model = {"mastra.span.type": "model_generation", "gen_ai.system": "anthropic.messages", "gen_ai.request.model": "claude-sonnet-4-5"}
+    (call,) = calls(make_span(model | usage, scope="@mastra/otel", version="1.0.0"))
+    assert (call.input_tokens, call.cache_read_tokens, call.token_convention) == (888, 320, "exclusive")

@@ -247,3 +247,55 @@ def test_groq_without_cached_tokens_had_none() -> None:
     assert (call.token_convention, "cache_unknown" in call.flags) == ("inclusive", False)
     (cached,) = calls(make_span(asked | usage | {"gen_ai.usage.cache_read_input_tokens": 64}, scope="opentelemetry.instrumentation.groq"))
     assert (cached.input_tokens, cached.cache_read_tokens) == (82, 64)
+
+
+def test_traceai_tells_its_kinds_and_its_parts_of_usage_under_names_of_its_own() -> None:
+    usage = {
+        "gen_ai.provider.name": "openai",
+        "gen_ai.span.kind": "LLM",
+        "gen_ai.request.parameters": '{"model": "gpt-4o", "stream": true}',
+        "gen_ai.usage.input_tokens": 2112,
+        "gen_ai.usage.output_tokens": 116,
+        "gen_ai.usage.input_tokens.cache_read": 512,
+        "gen_ai.usage.output_tokens.reasoning": 64,
+    }
+    (call,) = calls(make_span(usage, scope="traceai_openai"))
+    assert (call.model, call.streaming, call.input_tokens, call.cache_read_tokens, call.reasoning_tokens) == ("gpt-4o", True, 2112, 512, 64)
+
+
+def test_a_failed_call_of_traceai_has_a_kind_and_no_model() -> None:
+    failed = make_span(
+        {"gen_ai.provider.name": "openai", "gen_ai.span.kind": "LLM", "exception.type": "RateLimitError"}, scope="traceai_openai", status=2
+    )
+    assert [call.error_type for call in calls(failed)] == ["rate_limit"]
+
+
+def test_instrumentations_that_drop_the_cached_tokens_of_claude_tell_the_rest_alone() -> None:
+    usage = {"gen_ai.request.model": "claude-sonnet-4-5", "gen_ai.usage.input_tokens": 50, "gen_ai.usage.output_tokens": 9}
+    for scope in ("traceai_anthropic", "langtrace_python_sdk.instrumentation.anthropic.instrumentation", "anthropic"):
+        (call,) = calls(make_span(usage, scope=scope))
+        assert (call.token_convention, "cache_unknown" in call.flags) == ("exclusive", True), scope
+
+
+def test_langtrace_names_cached_tokens_without_saying_of_what() -> None:
+    usage = {"gen_ai.usage.input_tokens": 2014, "gen_ai.usage.output_tokens": 102, "gen_ai.usage.cached_tokens": 512}
+    model = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
+    (call,) = calls(make_span(model | usage, scope="langtrace_python_sdk.instrumentation.openai.instrumentation"))
+    assert (call.input_tokens, call.cache_read_tokens, call.token_convention) == (2014, 512, "inclusive")
+
+
+def test_agentops_says_that_it_streams_and_when_the_first_token_came() -> None:
+    (call,) = calls(
+        make_span(
+            {"gen_ai.request.model": "gpt-4o", "gen_ai.request.streaming": True, "gen_ai.streaming.time_to_first_token": 0.049},
+            scope="openai",
+        )
+    )
+    assert (call.streaming, call.ttft_ms) == (True, 49.0)
+
+
+def test_adk_drops_the_cached_tokens_of_what_another_library_calls() -> None:
+    usage = {"gen_ai.system": "gcp.vertex.agent", "gen_ai.usage.input_tokens": 2063, "gen_ai.usage.output_tokens": 109}
+    for model, unknown in (("gemini-2.5-flash", False), ("openai/gpt-4o", True)):
+        (call,) = calls(make_span({**usage, "gen_ai.request.model": model}, scope="gcp.vertex.agent", version=""))
+        assert ("cache_unknown" in call.flags) is unknown

@@ -12,6 +12,9 @@ from ingest.otlp.tables import table
 NUMBERS = frozenset(("count", "number", "flag", "usd", "usd_ticks"))
 TEXTS = frozenset(("text", "provider", "model_prefix", "streaming_method", "first"))
 EVENTS = frozenset(("gen_ai.evaluation.result", "langwatch.evaluation.custom"))
+# Events that say what others say in attributes of the span: LlamaIndex's own telemetry has nothing else.
+OWN_EVENTS = frozenset((
+    "LLMChatStartEvent", "LLMChatEndEvent", "LLMCompletionStartEvent", "LLMCompletionEndEvent", "EmbeddingStartEvent"))
 
 WITHOUT_PATHS: dict[str, Callable[[str], Reducer]] = {
     **dict.fromkeys(NUMBERS, reducers.short), **dict.fromkeys(TEXTS, reducers.text), "first": reducers.items, "host": reducers.host,
@@ -54,7 +57,7 @@ def allow_list(hash_key: bytes, keep: Iterable[str] = ()) -> AllowList:
         else:
             found[key] = WITHOUT_PATHS[kind](key)
     return AllowList(found, prefixes, EVENTS, frozenset(key for key, kind in kinds_of.items() if kind in TEXTS),
-                     frozenset(key for key, kind in kinds_of.items() if kind in NUMBERS))
+                     frozenset(key for key, kind in kinds_of.items() if kind in NUMBERS), OWN_EVENTS)
 
 
 def _paths_below(key: str) -> list[str]:

@@ -96,6 +96,8 @@ def _events(events: Any, keep: Keeper, attributes: Kept, ended_us: int) -> tuple
         elif event.name in keep.allow.events:
             at_us = moment(event.time_unix_nano, ended_us)
             found.append((event.name, at_us, kept_attributes(event.attributes, keep, {})))
+        elif event.name in keep.allow.own_events:
+            kept_attributes(event.attributes, keep, attributes)
     return tuple(found)
 
 

@@ -43,7 +43,8 @@ class AllowList(msgspec.Struct, frozen=True):
     `reducers` turn the decoded value of a key into what may be kept, under the same key or others: a short text as it
     is, of content its length, of a JSON text the usage numbers. `prefixes` do the same for indexed keys such as
     `retrieval.documents.0.document.score`: the reducer of a prefix gets one mapping of all keys of the span below it.
-    `events` are the event names that are kept, through the same list. `texts` and `numbers` are the keys whose reducers
+    `events` are the event names that are kept, through the same list, and `own_events` those whose attributes count as
+    the span's. `texts` and `numbers` are the keys whose reducers
     leave a short text or an integer as it is, so that decoders need not ask.
     """
 
@@ -52,3 +53,4 @@ class AllowList(msgspec.Struct, frozen=True):
     events: frozenset[str]
     texts: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
+    own_events: frozenset[str] = frozenset()

@@ -1,9 +1,15 @@
 """One regression test per way in which a client library's spans were once misread, with spans as that library sends them."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
-from tests.ingest.otlp_spans import calls, make_span, roles
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from ingest.otlp.otlpjson import decode_json
+from ingest.otlp.protobuf import decode_protobuf
+from tests.ingest.otlp_spans import ALLOW, calls, make_span, roles
 
 NATIVE = "com.anthropic.sdk.python"
 TRACELOOP = "opentelemetry.instrumentation.anthropic"
@@ -358,3 +364,127 @@ def test_mastra_before_1_passes_on_what_anthropic_counts_without_cached_tokens()
     model = {"mastra.span.type": "model_generation", "gen_ai.system": "anthropic.messages", "gen_ai.request.model": "claude-sonnet-4-5"}
     (call,) = calls(make_span(model | usage, scope="@mastra/otel", version="1.0.0"))
     assert (call.input_tokens, call.cache_read_tokens, call.token_convention) == (888, 320, "exclusive")
+
+
+def test_traceai_tells_its_kinds_and_its_parts_of_usage_under_names_of_its_own() -> None:
+    usage = {
+        "gen_ai.provider.name": "openai",
+        "gen_ai.span.kind": "LLM",
+        "gen_ai.request.parameters": '{"model": "gpt-4o", "stream": true}',
+        "gen_ai.usage.input_tokens": 2112,
+        "gen_ai.usage.output_tokens": 116,
+        "gen_ai.usage.input_tokens.cache_read": 512,
+        "gen_ai.usage.output_tokens.reasoning": 64,
+    }
+    (call,) = calls(make_span(usage, scope="traceai_openai"))
+    assert (call.model, call.streaming, call.input_tokens, call.cache_read_tokens, call.reasoning_tokens) == ("gpt-4o", True, 2112, 512, 64)
+
+
+def test_a_failed_call_of_traceai_has_a_kind_and_no_model() -> None:
+    failed = make_span(
+        {"gen_ai.provider.name": "openai", "gen_ai.span.kind": "LLM", "exception.type": "RateLimitError"}, scope="traceai_openai", status=2
+    )
+    assert [call.error_type for call in calls(failed)] == ["rate_limit"]
+
+
+def test_instrumentations_that_drop_the_cached_tokens_of_claude_tell_the_rest_alone() -> None:
+    usage = {"gen_ai.request.model": "claude-sonnet-4-5", "gen_ai.usage.input_tokens": 50, "gen_ai.usage.output_tokens": 9}
+    for scope in ("traceai_anthropic", "langtrace_python_sdk.instrumentation.anthropic.instrumentation", "anthropic"):
+        (call,) = calls(make_span(usage, scope=scope))
+        assert (call.token_convention, "cache_unknown" in call.flags) == ("exclusive", True), scope
+
+
+def test_langtrace_names_cached_tokens_without_saying_of_what() -> None:
+    usage = {"gen_ai.usage.input_tokens": 2014, "gen_ai.usage.output_tokens": 102, "gen_ai.usage.cached_tokens": 512}
+    model = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
+    (call,) = calls(make_span(model | usage, scope="langtrace_python_sdk.instrumentation.openai.instrumentation"))
+    assert (call.input_tokens, call.cache_read_tokens, call.token_convention) == (2014, 512, "inclusive")
+
+
+def test_agentops_says_that_it_streams_and_when_the_first_token_came() -> None:
+    (call,) = calls(
+        make_span(
+            {"gen_ai.request.model": "gpt-4o", "gen_ai.request.streaming": True, "gen_ai.streaming.time_to_first_token": 0.049},
+            scope="openai",
+        )
+    )
+    assert (call.streaming, call.ttft_ms) == (True, 49.0)
+
+
+def test_adk_drops_the_cached_tokens_of_what_another_library_calls() -> None:
+    usage = {"gen_ai.system": "gcp.vertex.agent", "gen_ai.usage.input_tokens": 2063, "gen_ai.usage.output_tokens": 109}
+    for model, unknown in (("gemini-2.5-flash", False), ("openai/gpt-4o", True)):
+        (call,) = calls(make_span({**usage, "gen_ai.request.model": model}, scope="gcp.vertex.agent", version=""))
+        assert ("cache_unknown" in call.flags) is unknown
+
+
+def test_events_that_beeai_sends_as_spans_of_a_call_are_no_calls() -> None:
+    model = {"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o", "llm.provider": "openai"}
+    usage = {"llm.token_count.prompt": 2049, "llm.token_count.completion": 107}
+    scope = "openinference.instrumentation.beeai"
+    streamed = make_span(model | usage, id="a", scope=scope, name="OpenAIChatModel")
+    event = {"openinference.span.kind": "LLM"}
+    tokens = [make_span(event, id=f"a{n}", parent="a", at_ms=n, ms=0, scope=scope, name="new_token") for n in (1, 2)]
+    failed = make_span(model, id="b", trace="t2", at_ms=200, scope=scope, name="OpenAIChatModel", status=2)
+    error = make_span(event, id="b1", trace="t2", parent="b", at_ms=280, ms=0, scope=scope, name="error")
+    found = calls(streamed, *tokens, failed, error)
+    assert [(call.input_tokens, call.error_type, "rollup_billed" in call.flags) for call in found] == [
+        (2049, None, False),
+        (None, "other", False),
+    ]
+
+
+def test_a_guard_that_calls_the_model_itself_carries_the_usage() -> None:
+    guardrail = {"openinference.span.kind": "GUARDRAIL"}
+    usage = {"llm.token_count.prompt": 2007, "llm.token_count.completion": 101}
+    asked = {"llm.invocation_parameters": "{'model': 'openai/gpt-4o', 'temperature': 0}"}
+    scope = "guardrails-ai"
+    (call,) = calls(
+        make_span(guardrail, id="a", scope=scope, name="step"),
+        make_span(guardrail | usage | asked, id="b", parent="a", at_ms=1, ms=98, scope=scope, name="call"),
+        make_span(guardrail, id="c", trace="t2", at_ms=200, scope=scope, name="call"),
+    )
+    assert (call.model, call.provider, call.input_tokens, call.output_tokens) == ("gpt-4o", "openai", 2007, 101)
+
+
+def test_llama_index_tells_of_its_calls_in_events_alone() -> None:
+    start = {"model_dict.model_name": "gpt-4o", "messages": "Where is the zebra?"}
+    end = {
+        "response.raw.model": "gpt-4o-2024-08-06",
+        "response.raw.id": "chatcmpl-1",
+        "response.raw.usage.prompt_tokens": 2007,
+        "response.raw.usage.completion_tokens": 101,
+        "response.raw.usage.total_tokens": 2108,
+        "response.raw.usage.prompt_tokens_details.cached_tokens": 512,
+    }
+    span = {
+        "traceId": "01" * 16,
+        "spanId": "02" * 8,
+        "name": "OpenAI.chat",
+        "startTimeUnixNano": "1790000000000000000",
+        "endTimeUnixNano": "1790000001000000000",
+        "events": [
+            {"name": name, "timeUnixNano": "1790000000000000000", "attributes": [otlp_value(*pair) for pair in values.items()]}
+            for name, values in (("LLMChatStartEvent", start), ("LLMChatEndEvent", end))
+        ],
+    }
+    scope = {"name": "llamaindex.opentelemetry.tracer"}
+    request = {"resourceSpans": [{"scopeSpans": [{"scope": scope, "spans": [span]}]}]}
+    for spans, _ in (
+        decode_json(json.dumps(request).encode(), ALLOW),
+        decode_protobuf(as_protobuf(request), ALLOW),
+    ):
+        (call,) = calls(*spans)
+        assert (call.model, call.response_id, call.input_tokens, call.output_tokens) == ("gpt-4o", "chatcmpl-1", 2007, 101)
+        assert (call.cache_read_tokens, call.token_convention) == (512, "inclusive")
+        assert "zebra" not in repr(spans)
+
+
+def otlp_value(key: str, value: str | int) -> dict[str, Any]:
+    return {"key": key, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}
+
+
+def as_protobuf(request: dict[str, Any]) -> bytes:
+    """The same request in protobuf; its JSON form wants ids in base64."""
+    text = json.dumps(request).replace("01" * 16, b64encode(bytes([1] * 16)).decode()).replace("02" * 8, b64encode(bytes([2] * 8)).decode())
+    return ParseDict(json.loads(text), ExportTraceServiceRequest()).SerializeToString()

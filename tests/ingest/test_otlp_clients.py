@@ -110,6 +110,13 @@ def test_vercel_7_counts_cached_tokens_inside_its_input() -> None:
     assert (call.input_tokens, call.cache_read_tokens, call.token_convention, call.token_rule) == (2006, 1920, "inclusive", "known")
 
 
+def test_vercel_7_counts_cached_tokens_of_bedrock_inside_its_input_too() -> None:
+    usage = {"gen_ai.usage.input_tokens": 1041, "gen_ai.usage.output_tokens": 141, "gen_ai.usage.cache_read.input_tokens": 320}
+    model = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "aws.bedrock", "gen_ai.request.model": "us.amazon.nova-pro-v1:0"}
+    (call,) = calls(make_span(model | usage, scope="gen_ai", version=""))
+    assert (call.input_tokens, call.token_convention, call.token_rule) == (1041, "inclusive", "known")
+
+
 def test_instrumentation_that_never_tells_cached_tokens_says_that_they_are_unknown() -> None:
     usage = {
         "openinference.span.kind": "LLM",

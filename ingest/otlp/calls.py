@@ -106,7 +106,9 @@ def _join_ids(inference: Sequence[Node], clusters: _Clusters) -> set[int]:
     first: dict[str, Node] = {}
     repeated: dict[str, dict[int, Node]] = {}
     for node in inference:
-        if (own := node.facts.response_id) is not None and (seen := first.setdefault(own, node)) is not node:
+        if (own := node.facts.response_id) is None or len({lower.facts.response_id for lower in node.below} - {None}) > 1:
+            continue  # of the answers below it, it has the last one's id and the usage of all
+        if (seen := first.setdefault(own, node)) is not node:
             repeated.setdefault(own, {id(seen.facts): seen})[id(node.facts)] = node
     replayed: set[int] = set()
     for response_id, group in repeated.items():

@@ -13,7 +13,7 @@ EARLIEST_US, LATEST_US = 946_684_800_000_000, 4_102_444_800_000_000
 
 NO_TRACE, NO_SPAN = bytes(16), bytes(8)
 MAX_ENUM = 2**15
-MAX_EXCEPTION_TYPE = 256
+MAX_EXCEPTION = 256
 
 Kept = dict[str, Any]
 # An action takes the mapping to fill, the gathered indexed keys, and the decoded value.

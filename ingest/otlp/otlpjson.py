@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ingest.otlp.keep import (
-    MAX_EXCEPTION_TYPE,
+    MAX_EXCEPTION,
     Decoded,
     DecodeError,
     Keeper,
@@ -23,7 +23,7 @@ from ingest.otlp.keep import (
     parent_id,
     span_name,
 )
-from ingest.otlp.reducers import error_name
+from ingest.otlp.reducers import EXCEPTION, exception_name
 from ingest.otlp.span import AllowList, Reject, Span
 
 __all__ = ["decode_json"]
@@ -161,9 +161,10 @@ def _read(span: JsonSpan, scope: Scope, resource: Kept, keep: Keeper) -> Span:
     events = []
     for event in span.events or ():
         if event.name == "exception":
-            for pair in event.attributes or ():
-                if pair.key == "exception.type" and isinstance(kind := _value(pair.value), str) and kind:
-                    attributes["exception.type"] = error_name(kind[:MAX_EXCEPTION_TYPE])
+            said = {pair.key: text[:MAX_EXCEPTION] for pair in event.attributes or ()
+                    if pair.key in EXCEPTION and isinstance(text := _value(pair.value), str)}
+            if name := exception_name(said.get("exception.type", ""), said.get("exception.message", "")):
+                attributes["exception.type"] = name
         elif event.name in keep.allow.events:
             at_us = moment(_uint64(event.time_unix_nano), ended_us)
             events.append((event.name, at_us, _attributes(event.attributes, keep, {})))

@@ -57,7 +57,8 @@ def _family(model: str | None) -> str | None:
 
 def alike(a: Facts, b: Facts) -> str | None:
     """Whether two spans can be one call by what they say themselves, and how well their tokens agree."""
-    if a.scope_name == b.scope_name or a.service != b.service or abs(a.started_us - b.started_us) > LOCALITY_US:
+    across = a.service != b.service
+    if a.scope_name == b.scope_name or (across and a.trace_id != b.trace_id) or abs(a.started_us - b.started_us) > LOCALITY_US:
         return None
     if a.response_id != b.response_id and has_foreign_id(a) and has_foreign_id(b):
         return None
@@ -65,14 +66,17 @@ def alike(a: Facts, b: Facts) -> str | None:
     if window is None:
         return None
     outer, inner = window
-    if _family(a.model) != _family(b.model) and not (a.error_type and b.error_type and (a.model is None or b.model is None)):
+    both_failed = bool(a.error_type and b.error_type)
+    if _family(a.model) != _family(b.model) and not ((both_failed or across) and (a.model is None or b.model is None)):
         return None
     if inner.error_type and outer.error_type is None and (outer.answered or outer.has_usage):
         return None  # a failed attempt inside a call that worked in the end
     if not (_counts_agree(a, b) and _counts_agree(b, a)):
         return None
     exact = a.input_tokens is not None and a.input_tokens == b.input_tokens and a.output_tokens == b.output_tokens
-    return EQUAL_TOKENS if exact and not (a.tokens_estimated or b.tokens_estimated) else UNKNOWN_TOKENS
+    if exact and not (a.tokens_estimated or b.tokens_estimated):
+        return EQUAL_TOKENS
+    return None if across and not both_failed else UNKNOWN_TOKENS
 
 
 def _counts_agree(a: Facts, b: Facts) -> bool:
@@ -121,17 +125,32 @@ def lookalikes(spans: Iterable[Facts], side: Side) -> Iterator[tuple[Facts, Fact
         services.setdefault(facts.service, {}).setdefault(side(facts), []).append(facts)
     for sides in services.values():
         if len(sides) > 1:
-            yield from _of_service(sorted(chain.from_iterable(sides.values()), key=ORDER), side)
+            yield from _running_together(sorted(chain.from_iterable(sides.values()), key=ORDER), side)
+    if len(services) > 1:
+        for trace in _shared_traces([facts for sides in services.values() for facts in chain.from_iterable(sides.values())]):
+            together = _running_together(sorted(trace, key=ORDER), side, unnamed=True)
+            yield from ((first, second) for first, second in together if first.service != second.service)
 
 
-def _of_service(spans: Iterable[Facts], side: Side) -> Iterator[tuple[Facts, Facts]]:
-    """What still runs when the next span starts is kept by model and output: a busy service is not compared pair by pair."""
+def _shared_traces(spans: Sequence[Facts]) -> Iterable[list[Facts]]:
+    """The spans of every trace that several services share: a gateway or a model server goes on with its client's trace."""
+    service = {facts.trace_id: facts.service for facts in spans}
+    shared: dict[str, list[Facts]] = {facts.trace_id: [] for facts in spans if facts.service != service[facts.trace_id]}
+    for facts in spans if shared else ():
+        if facts.trace_id in shared:
+            shared[facts.trace_id].append(facts)
+    return shared.values()
+
+
+def _running_together(spans: Iterable[Facts], side: Side, unnamed: bool = False) -> Iterator[tuple[Facts, Facts]]:
+    """What still runs when the next span starts is kept by model and output: a busy service is not compared pair by pair.
+    A span that failed may not know its model, nor may any where `unnamed`."""
     running: dict[str | None, Outputs] = {}
     for facts in spans:
         family, output, here = _family(facts.model), None if facts.tokens_estimated else facts.output_tokens, side(facts)
         own = running.setdefault(family, {})
         near = [own]
-        if facts.error_type:  # it, or another that failed, may not know its model
+        if facts.error_type or unnamed:
             near = [outputs for model, outputs in running.items() if model == family or model is None or family is None]
         for outputs in near:
             for sides in outputs.values() if output is None else _near_outputs(outputs, output, facts):

@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ingest.otlp.keep import (
-    MAX_EXCEPTION_TYPE,
+    MAX_EXCEPTION,
     Decoded,
     DecodeError,
     Keeper,
@@ -19,7 +19,7 @@ from ingest.otlp.keep import (
     parent_id,
     span_name,
 )
-from ingest.otlp.reducers import MAX_TEXT, error_name
+from ingest.otlp.reducers import EXCEPTION, MAX_TEXT, exception_name
 from ingest.otlp.span import AllowList, Reject, Span
 
 __all__ = ["DecodeError", "decode_protobuf", "kept_attributes", "plain_value"]
@@ -90,9 +90,9 @@ def _events(events: Any, keep: Keeper, attributes: Kept, ended_us: int) -> tuple
     found = []
     for event in events:
         if event.name == "exception":
-            for pair in event.attributes:
-                if pair.key == "exception.type" and pair.value.string_value:
-                    attributes["exception.type"] = error_name(pair.value.string_value[:MAX_EXCEPTION_TYPE])
+            said = {pair.key: pair.value.string_value[:MAX_EXCEPTION] for pair in event.attributes if pair.key in EXCEPTION}
+            if name := exception_name(said.get("exception.type", ""), said.get("exception.message", "")):
+                attributes["exception.type"] = name
         elif event.name in keep.allow.events:
             at_us = moment(event.time_unix_nano, ended_us)
             found.append((event.name, at_us, kept_attributes(event.attributes, keep, {})))

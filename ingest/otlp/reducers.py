@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.otlp.failures import error_of_message
+from ingest.otlp.failures import OTHER, error_of_message, error_of_status
 
 Reducer = Callable[[Any], dict[str, Any]]
 PrefixReducer = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -19,6 +19,8 @@ PrefixReducer = Callable[[Mapping[str, Any]], dict[str, Any]]
 MAX_TEXT = 256  # a longer text is no id, name or model, so it may be content
 NUMBER_TEXT = re.compile(r'"?([-+.\deE]{1,32}|true|false)"?', re.IGNORECASE).fullmatch
 NO_NUMBER = "?"  # stays where another text stood under a number's name, so that the count is known to be none
+EXCEPTION = ("exception.type", "exception.message")
+LEADING_STATUS = re.compile(r"[1-5][0-9]{2}(?= )")
 CLASS_NAME = re.compile(r"(<class ')?[\w.$:+/-]{1,128}('>)?")
 MAX_ITEMS = 256
 MAX_INDEX_DIGITS = 9
@@ -168,6 +170,16 @@ def json_fields(key: str, paths: Sequence[str]) -> Reducer:
 def error_name(text: str) -> str:
     """The class or code of an error as it is; of a message, which may quote a prompt, only which error it tells."""
     return text if CLASS_NAME.fullmatch(text) else error_of_message(text)
+
+
+def exception_name(kind: str, message: str) -> str | None:
+    """The class of an exception; where JavaScript has none but Error, which error the message tells, by the status that
+    it begins with or its words."""
+    if kind and kind != "Error":
+        return error_name(kind)
+    status = LEADING_STATUS.match(message)
+    told = (error_of_status(int(status[0])) if status else None) or error_of_message(message)
+    return told if told != OTHER else kind or None
 
 
 def error(key: str) -> Reducer:

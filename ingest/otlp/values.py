@@ -43,7 +43,8 @@ def count(value: Any) -> int | Bad | None:
 
 def text(value: Any) -> str | None:
     if isinstance(value, str):
-        return value.strip('" \n\t') or None
+        found = value.strip('" \n\t')
+        return found if found and found != "N/A" else None
     return str(value) if isinstance(value, (int, float)) else None
 
 

@@ -116,6 +116,13 @@ def test_vercel_7_counts_cached_tokens_inside_its_input() -> None:
     assert (call.input_tokens, call.cache_read_tokens, call.token_convention, call.token_rule) == (2006, 1920, "inclusive", "known")
 
 
+def test_vercel_7_counts_cached_tokens_of_bedrock_inside_its_input_too() -> None:
+    usage = {"gen_ai.usage.input_tokens": 1041, "gen_ai.usage.output_tokens": 141, "gen_ai.usage.cache_read.input_tokens": 320}
+    model = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "aws.bedrock", "gen_ai.request.model": "us.amazon.nova-pro-v1:0"}
+    (call,) = calls(make_span(model | usage, scope="gen_ai", version=""))
+    assert (call.input_tokens, call.token_convention, call.token_rule) == (1041, "inclusive", "known")
+
+
 def test_instrumentation_that_never_tells_cached_tokens_says_that_they_are_unknown() -> None:
     usage = {
         "openinference.span.kind": "LLM",
@@ -488,3 +495,106 @@ def as_protobuf(request: dict[str, Any]) -> bytes:
     """The same request in protobuf; its JSON form wants ids in base64."""
     text = json.dumps(request).replace("01" * 16, b64encode(bytes([1] * 16)).decode()).replace("02" * 8, b64encode(bytes([2] * 8)).decode())
     return ParseDict(json.loads(text), ExportTraceServiceRequest()).SerializeToString()
+
+
+OPENAI_ANSWER = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.usage.input_tokens": 82,
+    "gen_ai.usage.output_tokens": 17,
+}
+
+
+def test_gateway_or_model_server_that_goes_on_with_its_clients_trace_makes_no_second_call() -> None:
+    client = make_span(OPENAI_ANSWER, id="client", scope="opentelemetry.instrumentation.genai.openai")
+    vllm = {"gen_ai.usage.prompt_tokens": 82, "gen_ai.usage.completion_tokens": 17}
+    envoy = {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "gpt-4o-2024-08-06",
+        "llm.token_count.prompt": 82,
+        "llm.token_count.completion": 17,
+    }
+    for scope, attributes in (("vllm.llm_engine", vllm), ("ai-gateway", envoy)):
+        server = make_span(attributes, id="server", parent="http", at_ms=2, ms=90, scope=scope, service="gateway")
+        (call,) = calls(client, server)
+        assert (call.span_id, call.service, call.model, call.input_tokens) == ("client", "shop", "gpt-4o", 82), scope
+        elsewhere = make_span(attributes, id="server", trace="other", at_ms=2, ms=90, scope=scope, service="gateway")
+        assert len(calls(client, elsewhere)) == 2, scope
+    busy = make_span(
+        vllm | {"gen_ai.usage.prompt_tokens": 9}, id="server", parent="http", at_ms=2, ms=9, scope="vllm.llm_engine", service="gpu"
+    )
+    assert len(calls(client, busy)) == 2
+
+
+def test_dotnet_chat_client_around_a_tool_loop_has_the_id_of_the_last_answer_and_the_usage_of_all() -> None:
+    whole = {"gen_ai.usage.input_tokens": 164, "gen_ai.usage.output_tokens": 34, "gen_ai.usage.cache_read.input_tokens": 0}
+    found = calls(
+        make_span(
+            OPENAI_ANSWER | whole | {"gen_ai.response.id": "chatcmpl-1234567890abcdef"},
+            id="loop",
+            ms=300,
+            scope="Experimental.Microsoft.Extensions.AI",
+        ),
+        make_span(
+            OPENAI_ANSWER | {"gen_ai.response.id": "chatcmpl-1234567890abcdee"},
+            id="a",
+            parent="loop",
+            at_ms=1,
+            ms=90,
+            scope="OpenAI.ChatClient",
+        ),
+        make_span(
+            OPENAI_ANSWER | {"gen_ai.response.id": "chatcmpl-1234567890abcdef"},
+            id="b",
+            parent="loop",
+            at_ms=120,
+            ms=90,
+            scope="OpenAI.ChatClient",
+        ),
+    )
+    assert [(call.span_id, call.input_tokens) for call in found] == [("a", 82), ("b", 82)]
+
+
+def test_semantic_kernel_in_dotnet_names_no_answer_and_has_spellings_of_its_own() -> None:
+    answer = {
+        "gen_ai.operation.name": "chat.completions",
+        "gen_ai.system": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.response.id": "N/A",
+        "gen_ai.response.prompt_tokens": 82,
+        "gen_ai.response.completion_tokens": 17,
+    }
+    scope = "Microsoft.SemanticKernel.Diagnostics"
+    found = calls(make_span(answer, id="a", trace="t1", scope=scope), make_span(answer, id="b", trace="t2", at_ms=5, scope=scope))
+    assert [(call.operation, call.response_id, call.input_tokens, call.output_tokens) for call in found] == [("chat", None, 82, 17)] * 2
+    streamed = {"gen_ai.response.prompt_tokens": -1, "gen_ai.response.completion_tokens": -1}
+    (unknown,) = calls(make_span(answer | streamed, scope=scope))
+    assert (unknown.input_tokens, unknown.output_tokens) == (None, None)
+
+
+def test_dotnet_abstraction_counts_cached_tokens_inside_its_input() -> None:
+    cached = {"gen_ai.usage.input_tokens": 2006, "gen_ai.usage.cache_read.input_tokens": 1920}
+    (call,) = calls(make_span(OPENAI_ANSWER | cached, scope="Experimental.Microsoft.Extensions.AI"))
+    assert (call.input_tokens, call.token_convention, call.flags) == (2006, "inclusive", ())
+
+
+def test_go_clients_spell_models_and_details_in_their_own_way() -> None:
+    details = {"gen_ai.usage.input_tokens.cached": 64, "gen_ai.usage.output_tokens.reasoning": 9}
+    (call,) = calls(make_span(OPENAI_ANSWER | details, scope="trpc-agent-go"))
+    assert (call.cache_read_tokens, call.reasoning_tokens) == (64, 9)
+    old = {"llm.vendor": "openai", "llm.request.type": "chat", "llm.request.model": "gpt-4o", "llm.usage.prompt_tokens": 82}
+    (call,) = calls(make_span(old, scope="go-openllmetry"))
+    assert (call.provider, call.request_model, call.input_tokens) == ("openai", "gpt-4o", 82)
+
+
+def test_vercel_4_tells_what_anthropic_wrote_to_the_cache_in_camel_case() -> None:
+    usage = {"ai.usage.promptTokens": 574, "ai.usage.completionTokens": 122}
+    metadata = {"ai.response.providerMetadata": '{"anthropic":{"cacheCreationInputTokens":128,"cacheReadInputTokens":320}}'}
+    model = {
+        "ai.operationId": "ai.generateText.doGenerate",
+        "gen_ai.system": "anthropic.messages",
+        "gen_ai.request.model": "claude-sonnet-4-5",
+    }
+    (call,) = calls(make_span(model | usage | metadata, scope="ai", version=""))
+    assert (call.input_tokens, call.cache_read_tokens, call.cache_write_tokens) == (1022, 320, 128)

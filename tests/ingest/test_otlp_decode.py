@@ -181,6 +181,23 @@ def test_the_type_of_an_exception_is_kept_and_evaluation_events_with_their_time(
 
 
 @both
+def test_an_exception_that_is_only_called_error_is_known_by_its_message(decode: Decode) -> None:
+    for told, error in (
+            ({"exception.type": "Error", "exception.message": "429 no more: at APIError.generate"}, "rate_limit"),
+            ({"exception.message": '400 {"error":{"type":"invalid_request_error","message":"secret"}}'}, "bad_request"),
+            ({"exception.type": "TypeError", "exception.message": "429 secret"}, "TypeError"),
+            ({"exception.type": "Error", "exception.message": "4290 secret words"}, "Error")):
+        sent = one_span({})
+        sent.events.add(name="exception").attributes.extend(one_span(told).attributes)
+        [span], _ = decode(request(sent))
+        assert span.attributes == {"exception.type": error}
+    sent = one_span({})
+    sent.events.add(name="exception").attributes.extend(one_span({"exception.message": "a secret"}).attributes)
+    [span], _ = decode(request(sent))
+    assert span.attributes == {}
+
+
+@both
 def test_an_event_without_a_time_is_as_late_as_its_span(decode: Decode) -> None:
     sent = one_span({})
     for at_ns in (0, 2**64 - 1):

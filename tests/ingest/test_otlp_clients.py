@@ -377,3 +377,37 @@ def as_protobuf(request: dict[str, Any]) -> bytes:
     """The same request in protobuf; its JSON form wants ids in base64."""
     text = json.dumps(request).replace("01" * 16, b64encode(bytes([1] * 16)).decode()).replace("02" * 8, b64encode(bytes([2] * 8)).decode())
     return ParseDict(json.loads(text), ExportTraceServiceRequest()).SerializeToString()
+
+
+def test_a_task_of_crewai_is_named_after_its_text_which_is_not_kept() -> None:
+    span = {
+        "traceId": "01" * 16,
+        "spanId": "02" * 8,
+        "name": "Say where the zebra lives.task",
+        "startTimeUnixNano": "1790000000000000000",
+        "endTimeUnixNano": "1790000001000000000",
+    }
+    names = {}
+    for scope in ("opentelemetry.instrumentation.crewai.instrumentation", "opentelemetry.instrumentation.langchain"):
+        request = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": scope}, "spans": [span]}]}]}
+        for spans, _ in (decode_json(json.dumps(request).encode(), ALLOW), decode_protobuf(as_protobuf(request), ALLOW)):
+            names.setdefault(scope, set()).add(spans[0].name)
+    assert list(names.values()) == [{"(30 characters)"}, {"Say where the zebra lives.task"}]
+
+
+def test_haystack_names_the_component_that_calls_the_provider_and_nothing_else() -> None:
+    found = roles(
+        *(
+            make_span(
+                {"haystack.component.type": component}, id=component, trace=component, scope="haystack", name="haystack.component.run"
+            )
+            for component in ("OpenAIChatGenerator", "OpenAITextEmbedder", "HuggingFaceLocalGenerator", "ChatPromptBuilder", "Agent")
+        )
+    )
+    assert found == {
+        "OpenAIChatGenerator": "call",
+        "OpenAITextEmbedder": "call",
+        "HuggingFaceLocalGenerator": "other",
+        "ChatPromptBuilder": "other",
+        "Agent": "agent",
+    }

@@ -411,3 +411,17 @@ def test_haystack_names_the_component_that_calls_the_provider_and_nothing_else()
         "ChatPromptBuilder": "other",
         "Agent": "agent",
     }
+
+
+def test_litellm_makes_up_the_usage_of_a_stream_that_sent_none() -> None:
+    streamed = {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o", "llm.is_streaming": "True"}
+    made_up = {"gen_ai.usage.input_tokens": 17, "gen_ai.usage.output_tokens": 4}
+    measured = {"gen_ai.usage.input_tokens": 2056, "gen_ai.usage.output_tokens": 108}
+    details = "{'completion_tokens': 108, 'prompt_tokens': 2056, 'prompt_tokens_details': {'audio_tokens': None, 'cached_tokens': 0}}"
+    none = "{'completion_tokens': 4, 'prompt_tokens': 17, 'prompt_tokens_details': None}"
+    found = calls(
+        make_span({**streamed, **made_up, "metadata.usage_object": none}, id="a", scope="litellm"),
+        make_span({**streamed, **measured, "metadata.usage_object": details}, id="b", at_ms=200, scope="litellm"),
+        make_span({**streamed, **made_up, "llm.is_streaming": "False"}, id="c", at_ms=400, scope="litellm"),
+    )
+    assert [call.tokens_estimated for call in found] == [True, False, False]

@@ -425,3 +425,29 @@ def test_litellm_makes_up_the_usage_of_a_stream_that_sent_none() -> None:
         make_span({**streamed, **made_up, "llm.is_streaming": "False"}, id="c", at_ms=400, scope="litellm"),
     )
     assert [call.tokens_estimated for call in found] == [True, False, False]
+
+
+def test_an_agent_of_openlit_in_a_branch_of_its_own_repeats_the_calls_beside_it() -> None:
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": "gpt-4o"}
+    usage = {"gen_ai.usage.input_tokens": 2077, "gen_ai.usage.output_tokens": 111}
+    twice = {"gen_ai.usage.input_tokens": 4154, "gen_ai.usage.output_tokens": 222}
+    graph, chain = "openlit.instrumentation.langgraph", "openlit.instrumentation.langchain"
+    top = make_span({"gen_ai.operation.name": "invoke_workflow"}, id="a", ms=500, scope=graph)
+    called = chat("gpt-4o", **usage)
+    two = [
+        make_span(called, id="d", parent="c", at_ms=3, ms=90, scope=chain),
+        make_span(called, id="e", parent="c", at_ms=100, ms=90, scope=chain),
+    ]
+    lower = make_span(agent, id="c", parent="a", at_ms=2, ms=195, scope=chain)
+    assert len(calls(top, make_span(agent | usage, id="b", parent="a", at_ms=1, ms=95, scope=graph), lower, *two)) == 2
+    assert len(calls(top, make_span(agent | twice, id="b", parent="a", at_ms=1, ms=200, scope=graph), lower, *two)) == 2
+    later = make_span(agent | usage, id="b", parent="a", at_ms=300, ms=95, scope=graph)
+    assert len(calls(top, later, lower, *two)) == 3  # work of its own
+
+
+def test_voice_frameworks_count_as_the_clients_below_them() -> None:
+    usage = {"gen_ai.usage.input_tokens": 2007, "gen_ai.usage.output_tokens": 101, "gen_ai.usage.cache_read.input_tokens": 512}
+    for scope, provider, total in (("livekit-agents", "openai", 2007), ("pipecat", "openai", 2007), ("pipecat", "anthropic", 2519)):
+        model = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": provider, "gen_ai.request.model": "some-model", "stream": True}
+        (call,) = calls(make_span(model | usage, scope=scope))
+        assert (call.input_tokens, call.token_rule, call.streaming) == (total, "known", True if scope == "pipecat" else None), scope

@@ -209,13 +209,18 @@ def _outermost(inner: Sequence[Node], traces: Sequence[Sequence[Node]]) -> list[
 
 
 def _bill_rollups(above: Sequence[Node], calls: Sequence[_Call]) -> list[_Call]:
-    """Usage that only a wrapper or an agent carries goes to the first call below it, else the wrapper is the call."""
+    """Usage that only a wrapper or an agent carries goes to the first call below it, else the wrapper is the call, unless
+    calls beside it are what it sums up: two instrumentations of one framework may each open a branch of their own."""
     rollups = [node for node in above if node.facts.has_usage]
     below: dict[int, list[_Call]] = {id(node): [] for node in rollups}
     for call in calls if rollups else ():
         for node in _above(call, below):
             if call.facts.operation not in EMBEDDINGS or not node.facts.output_tokens:  # embeddings explain no output
                 below[id(node)].append(call)
+    beside: dict[int, list[_Call]] = {node.segment: [] for node in rollups}
+    for call in calls if rollups else ():
+        for segment in {node.segment for node in call.members} & beside.keys():
+            beside[segment].append(call)
     billed: list[_Call] = []
     for node in sorted(rollups, key=lambda node: (-node.depth, node.order)):
         known = below[id(node)]
@@ -225,12 +230,21 @@ def _bill_rollups(above: Sequence[Node], calls: Sequence[_Call]) -> list[_Call]:
             first = min(known, key=lambda call: (call.facts.error_type is not None, call.primary.order))
             first.facts = with_rollup(first.facts, node.facts)
             continue
+        if _sums_up(node.facts, [call.facts for call in beside[node.segment]]):
+            continue
         facts = msgspec.structs.replace(node.facts, flags=(*node.facts.flags, "rollup_billed"))
         call = _Call(inherit(facts, [over.facts for over in node.ancestors()]), node, [node], node)
         billed.append(call)
         for over in _above(call, below):
             below[id(over)].append(call)
     return billed
+
+
+def _sums_up(rollup: Facts, calls: Sequence[Facts]) -> bool:
+    """Whether the usage is that of one of these calls in its time, or of all of them."""
+    counted = [(facts.input_tokens, facts.output_tokens) for facts in calls if facts.has_usage and pairs.around(rollup, facts)]
+    total = tuple([sum(count or 0 for count in counts) for counts in zip(*counted, strict=True)])
+    return (rollup.input_tokens, rollup.output_tokens) in (*counted, total)
 
 
 def _above(call: _Call, rollups: Mapping[int, Sequence[_Call]]) -> list[Node]:

@@ -1,10 +1,13 @@
 """The allow-list at work: what to do with an attribute is looked up by its key, before its value is decoded."""
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from ingest.otlp.reducers import MAX_TEXT
 from ingest.otlp.span import AllowList, Reject, Span
+from ingest.otlp.tables import table
 
 KNOWN_KEYS = 65_536  # keys whose action is remembered; senders invent indexed ones without end
 
@@ -89,9 +92,17 @@ def broken_rule(trace_id: bytes, span_id: bytes, start_ns: int, end_ns: int) -> 
     return None
 
 
-def span_name(text: str) -> str:
-    """The name of a span; one that is longer than any name may be content, of which the length is kept."""
-    return text if len(text) <= MAX_TEXT else f"({len(text)} characters)"
+@lru_cache(1024)
+def _content_names(scope: str) -> tuple[str, ...]:
+    """How names look that an emitter takes from what its user wrote."""
+    return tuple(row["name"] for row in table("names.csv") if row["content"] and fnmatchcase(scope.lower(), row["scope"]))
+
+
+def span_name(text: str, scope: str) -> str:
+    """The name of a span; one that is content, or longer than any name and so may be, is kept as its length."""
+    looks = _content_names(scope)
+    is_content = len(text) > MAX_TEXT or (looks and any(fnmatchcase(text, look) for look in looks))
+    return f"({len(text)} characters)" if is_content else text
 
 
 def parent_id(parent: bytes) -> str | None:

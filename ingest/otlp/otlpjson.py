@@ -170,9 +170,9 @@ def _read(span: JsonSpan, scope: Scope, resource: Kept, keep: Keeper) -> Span:
             events.append((event.name, at_us, _attributes(event.attributes, keep, {})))
         elif event.name in keep.allow.own_events:
             _attributes(event.attributes, keep, attributes)
-    return Span(trace_id.hex(), span_id.hex(), parent_id(_id(span.parent_span_id or "")), span_name(span.name), enumerated(span.kind),
-                start_ns // 1000, ended_us, enumerated(span.status.code if span.status else 0), scope.name, scope.version,
-                attributes, tuple(events))
+    return Span(trace_id.hex(), span_id.hex(), parent_id(_id(span.parent_span_id or "")), span_name(span.name, scope.name),
+                enumerated(span.kind), start_ns // 1000, ended_us, enumerated(span.status.code if span.status else 0), scope.name,
+                scope.version, attributes, tuple(events))
 
 
 def _id(text: str) -> bytes:

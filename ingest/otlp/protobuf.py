@@ -55,8 +55,9 @@ def decode_protobuf(body: bytes, allow: AllowList) -> Decoded:
                     ended_us = (end_ns or start_ns) // 1000
                     events = _events(span.events, keep, attributes, ended_us) if span.events else ()
                     spans.append(Span(
-                        trace_id.hex(), span_id.hex(), parent_id(span.parent_span_id), span_name(span.name), enumerated(span.kind),
-                        start_ns // 1000, ended_us, enumerated(span.status.code), scope_name, scope_version, attributes, events))
+                        trace_id.hex(), span_id.hex(), parent_id(span.parent_span_id), span_name(span.name, scope_name),
+                        enumerated(span.kind), start_ns // 1000, ended_us, enumerated(span.status.code), scope_name, scope_version,
+                        attributes, events))
                 position += 1
     return spans, rejects
 

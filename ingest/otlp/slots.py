@@ -80,7 +80,8 @@ def kind_of(key: str, value: str) -> tuple[str, str | None, bool | None] | None:
     _, meaning = kinds()
     text = value_of_kind(value)
     last = text.rsplit(".", 1)[-1]
-    known = meaning.get((key, text)) or meaning.get((key, last))
+    known = meaning.get((key, text)) or meaning.get((key, last)) or next(
+        (found for (name, pattern), found in meaning.items() if name == key and "*" in pattern and fnmatchcase(text, pattern)), None)
     return (*known, STREAMING_OPERATIONS.get(last)) if known else None
 
 

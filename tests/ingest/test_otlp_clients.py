@@ -598,3 +598,77 @@ def test_vercel_4_tells_what_anthropic_wrote_to_the_cache_in_camel_case() -> Non
     }
     (call,) = calls(make_span(model | usage | metadata, scope="ai", version=""))
     assert (call.input_tokens, call.cache_read_tokens, call.cache_write_tokens) == (1022, 320, 128)
+
+
+def test_a_task_of_crewai_is_named_after_its_text_which_is_not_kept() -> None:
+    span = {
+        "traceId": "01" * 16,
+        "spanId": "02" * 8,
+        "name": "Say where the zebra lives.task",
+        "startTimeUnixNano": "1790000000000000000",
+        "endTimeUnixNano": "1790000001000000000",
+    }
+    names = {}
+    for scope in ("opentelemetry.instrumentation.crewai.instrumentation", "opentelemetry.instrumentation.langchain"):
+        request = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": scope}, "spans": [span]}]}]}
+        for spans, _ in (decode_json(json.dumps(request).encode(), ALLOW), decode_protobuf(as_protobuf(request), ALLOW)):
+            names.setdefault(scope, set()).add(spans[0].name)
+    assert list(names.values()) == [{"(30 characters)"}, {"Say where the zebra lives.task"}]
+
+
+def test_haystack_names_the_component_that_calls_the_provider_and_nothing_else() -> None:
+    found = roles(
+        *(
+            make_span(
+                {"haystack.component.type": component}, id=component, trace=component, scope="haystack", name="haystack.component.run"
+            )
+            for component in ("OpenAIChatGenerator", "OpenAITextEmbedder", "HuggingFaceLocalGenerator", "ChatPromptBuilder", "Agent")
+        )
+    )
+    assert found == {
+        "OpenAIChatGenerator": "call",
+        "OpenAITextEmbedder": "call",
+        "HuggingFaceLocalGenerator": "other",
+        "ChatPromptBuilder": "other",
+        "Agent": "agent",
+    }
+
+
+def test_litellm_makes_up_the_usage_of_a_stream_that_sent_none() -> None:
+    streamed = {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o", "llm.is_streaming": "True"}
+    made_up = {"gen_ai.usage.input_tokens": 17, "gen_ai.usage.output_tokens": 4}
+    measured = {"gen_ai.usage.input_tokens": 2056, "gen_ai.usage.output_tokens": 108}
+    details = "{'completion_tokens': 108, 'prompt_tokens': 2056, 'prompt_tokens_details': {'audio_tokens': None, 'cached_tokens': 0}}"
+    none = "{'completion_tokens': 4, 'prompt_tokens': 17, 'prompt_tokens_details': None}"
+    found = calls(
+        make_span({**streamed, **made_up, "metadata.usage_object": none}, id="a", scope="litellm"),
+        make_span({**streamed, **measured, "metadata.usage_object": details}, id="b", at_ms=200, scope="litellm"),
+        make_span({**streamed, **made_up, "llm.is_streaming": "False"}, id="c", at_ms=400, scope="litellm"),
+    )
+    assert [call.tokens_estimated for call in found] == [True, False, False]
+
+
+def test_an_agent_of_openlit_in_a_branch_of_its_own_repeats_the_calls_beside_it() -> None:
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": "gpt-4o"}
+    usage = {"gen_ai.usage.input_tokens": 2077, "gen_ai.usage.output_tokens": 111}
+    twice = {"gen_ai.usage.input_tokens": 4154, "gen_ai.usage.output_tokens": 222}
+    graph, chain = "openlit.instrumentation.langgraph", "openlit.instrumentation.langchain"
+    top = make_span({"gen_ai.operation.name": "invoke_workflow"}, id="a", ms=500, scope=graph)
+    called = chat("gpt-4o", **usage)
+    two = [
+        make_span(called, id="d", parent="c", at_ms=3, ms=90, scope=chain),
+        make_span(called, id="e", parent="c", at_ms=100, ms=90, scope=chain),
+    ]
+    lower = make_span(agent, id="c", parent="a", at_ms=2, ms=195, scope=chain)
+    assert len(calls(top, make_span(agent | usage, id="b", parent="a", at_ms=1, ms=95, scope=graph), lower, *two)) == 2
+    assert len(calls(top, make_span(agent | twice, id="b", parent="a", at_ms=1, ms=200, scope=graph), lower, *two)) == 2
+    later = make_span(agent | usage, id="b", parent="a", at_ms=300, ms=95, scope=graph)
+    assert len(calls(top, later, lower, *two)) == 3  # work of its own
+
+
+def test_voice_frameworks_count_as_the_clients_below_them() -> None:
+    usage = {"gen_ai.usage.input_tokens": 2007, "gen_ai.usage.output_tokens": 101, "gen_ai.usage.cache_read.input_tokens": 512}
+    for scope, provider, total in (("livekit-agents", "openai", 2007), ("pipecat", "openai", 2007), ("pipecat", "anthropic", 2519)):
+        model = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": provider, "gen_ai.request.model": "some-model", "stream": True}
+        (call,) = calls(make_span(model | usage, scope=scope))
+        assert (call.input_tokens, call.token_rule, call.streaming) == (total, "known", True if scope == "pipecat" else None), scope

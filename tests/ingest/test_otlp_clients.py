@@ -689,7 +689,7 @@ def test_older_versions_of_an_instrumentation_tell_no_cached_tokens_where_newer_
     for scope, attributes, old, new in (
         ("openinference.instrumentation.openai", names | {"llm.model_name": "gpt-4o"}, "0.1.20", "0.1.66"),
         ("openinference.instrumentation.langchain", names | {"llm.model_name": "gpt-4o"}, "0.1.28", "0.1.80"),
-        (OPENINFERENCE, names | {"llm.model_name": "claude-sonnet-4-5"}, "0.1.10", "3.1.0"),
+        (OPENINFERENCE, names | {"llm.model_name": "claude-sonnet-4-5"}, "1.0.0", "3.1.0"),
         ("opentelemetry.instrumentation.openai.v1", convention, "0.33.12", "0.62.4"),
     ):
         told = [

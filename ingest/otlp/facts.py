@@ -157,11 +157,11 @@ def _alike(scope_name: str, scope_version: str, name: str, kind: int, status_cod
     bad = read(wanted.alike, dict(zip(wanted.alike_keys, values, strict=True)), found, chosen)
     get = found.get
     provider = get("provider") or providers.provider_of_scope(scope_name)
-    source = emitter(scope_name, provider)
+    source = emitter(scope_name, provider, scope_version)
     role, operation, streaming = kind_by_name(scope_name, name) or get("kind") or _kind_by_convention(name, source)
     request_model, response_model = get("request_model"), get("response_model")
     if not request_model and "kind" not in found and role == "inference":
-        request_model = name.partition(" ")[2]
+        request_model = name.partition(" ")[2] or None
     model_text = response_model or request_model
     facts = Facts(
         trace_id="", span_id="", parent_span_id=None, name=name, kind=kind, status_code=status_code, scope_name=scope_name,
@@ -218,7 +218,7 @@ def _counts(span: Span, found: dict[str, Any], chosen: dict[str, Slot], names: t
 
 def _estimated(found: dict[str, Any], source: Emitter, streaming: bool | None, counted: Tokens) -> bool:
     """Counts that the emitter made up with a tokenizer of its own, because the provider sent none."""
-    if found.get("tokens_estimated"):
+    if found.get("tokens_estimated") or source.estimate == "always":
         return True
     if not streaming:
         return False

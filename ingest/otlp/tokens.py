@@ -1,5 +1,6 @@
 """What token counts mean: one inclusive total per call, whatever the emitter counted, and which rule decided."""
 
+import re
 from fnmatch import fnmatchcase
 from functools import cache
 
@@ -8,30 +9,38 @@ import msgspec
 from ingest.otlp.tables import table
 
 EMBEDDINGS = ("embeddings", "rerank")  # operations that have no output tokens
+VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
 
 
 class Emitter(msgspec.Struct, frozen=True):
     """How one instrumentation counts and names; the empty text where nobody knows."""
 
-    scope: str = ""
+    scope: str = ""  # a pattern, followed by `<` and a version where it holds for what is older
     provider: str = ""
     input: str = ""  # inclusive | exclusive: whether input tokens contain the cached ones
     cache: str = ""  # always | omits_zero | partly | chat_partly | never: whether cached tokens are told
     total: str = ""  # own_sum: the emitter's own addition, which proves nothing; whole: it knows cached tokens that nothing else tells
     output: str = ""  # excludes_reasoning: reasoning is only in the total
-    estimate: str = ""  # streams | streams_without_cache: which counts are a local estimate
+    estimate: str = ""  # always | streams | streams_without_cache: which counts are a local estimate
     ids: str = ""  # uuid: a response id of this shape is the emitter's own, not the provider's
     native: str = ""  # yes: the provider's own SDK, which knows best
     streams: str = ""  # end_later: a second span tells the usage of a read stream; ends_early: nothing does
 
 
 @cache
-def emitter(scope: str, provider: str | None) -> Emitter:
-    """The first row of the table that fits the scope and, where the row names one, the provider."""
+def emitter(scope: str, provider: str | None, version: str = "") -> Emitter:
+    """The first row of the table that fits the scope and, where the row names them, its version and the provider."""
     for row in table("emitters.csv"):
-        if fnmatchcase(scope.lower(), row["scope"].lower()) and row["provider"] in ("", provider):
+        pattern, _, bound = row["scope"].lower().partition("<")
+        if fnmatchcase(scope.lower(), pattern) and row["provider"] in ("", provider) and (not bound or _older(version, bound)):
             return Emitter(**row)
     return Emitter()
+
+
+def _older(version: str, bound: str) -> bool:
+    """Whether a version comes before another; one that is not told is taken for a new one."""
+    numbers = VERSION.match(version)
+    return numbers is not None and [int(part) for part in numbers[0].split(".")] < [int(part) for part in bound.split(".")]
 
 
 class Counts(msgspec.Struct, gc=False):

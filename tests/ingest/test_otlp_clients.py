@@ -672,3 +672,47 @@ def test_voice_frameworks_count_as_the_clients_below_them() -> None:
         model = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": provider, "gen_ai.request.model": "some-model", "stream": True}
         (call,) = calls(make_span(model | usage, scope=scope))
         assert (call.input_tokens, call.token_rule, call.streaming) == (total, "known", True if scope == "pipecat" else None), scope
+
+
+def test_langchain_behind_an_older_openinference_passes_on_what_anthropic_counts_without_cached_tokens() -> None:
+    details = {"llm.token_count.prompt_details.cache_read": 512, "llm.token_count.prompt_details.cache_write": 300}
+    usage = {"llm.token_count.prompt": 1279, "llm.token_count.completion": 113, **details}
+    model = {"openinference.span.kind": "LLM", "llm.model_name": "claude-sonnet-4-5", "metadata": '{"ls_provider": "anthropic"}'}
+    for version, tokens in (("0.1.43", 2091), ("0.1.80", 1279), ("", 1279)):
+        (call,) = calls(make_span(model | usage, scope="openinference.instrumentation.langchain", version=version))
+        assert (call.input_tokens, call.cache_read_tokens, call.cache_write_tokens) == (tokens, 512, 300)
+
+
+def test_older_versions_of_an_instrumentation_tell_no_cached_tokens_where_newer_ones_do() -> None:
+    names = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 2014, "llm.token_count.completion": 102}
+    convention = chat("gpt-4o", **{"gen_ai.usage.prompt_tokens": 2014, "gen_ai.usage.completion_tokens": 102})
+    for scope, attributes, old, new in (
+        ("openinference.instrumentation.openai", names | {"llm.model_name": "gpt-4o"}, "0.1.20", "0.1.66"),
+        ("openinference.instrumentation.langchain", names | {"llm.model_name": "gpt-4o"}, "0.1.28", "0.1.80"),
+        (OPENINFERENCE, names | {"llm.model_name": "claude-sonnet-4-5"}, "1.0.0", "3.1.0"),
+        ("opentelemetry.instrumentation.openai.v1", convention, "0.33.12", "0.62.4"),
+    ):
+        told = [
+            "cache_unknown" in call.flags for version in (old, new) for call in calls(make_span(attributes, scope=scope, version=version))
+        ]
+        assert told == [True, False]
+
+
+def test_traceloop_once_counted_the_tokens_of_claude_itself() -> None:
+    usage = {"gen_ai.usage.prompt_tokens": 9, "gen_ai.usage.completion_tokens": 5, "llm.usage.total_tokens": 14}
+    span = {"gen_ai.system": "Anthropic", "llm.request.type": "completion", "gen_ai.request.model": "claude-sonnet-4-5", **usage}
+    found = [call for version in ("0.25.6", "0.33.12") for call in calls(make_span(span, scope=TRACELOOP, version=version))]
+    assert [call.tokens_estimated for call in found] == [True, False]
+
+
+def test_a_failed_call_of_an_older_openlit_has_a_name_and_an_exception_and_nothing_else() -> None:
+    failed = {"exception.type": "openai.RateLimitError"}
+    (call,) = calls(make_span(failed, name="openai.chat.completions", scope="openlit.otel.tracing", version="", status=2))
+    assert (call.operation, call.error_type, call.request_model, call.model) == ("chat", "rate_limit", None, None)
+
+
+def test_an_older_openlit_drops_the_cached_tokens_of_claude_and_passes_on_the_usage_of_its_streams() -> None:
+    usage = {"gen_ai.usage.input_tokens": 1300, "gen_ai.usage.output_tokens": 116, "gen_ai.usage.total_tokens": 1416}
+    span = chat("claude-sonnet-4-5", **usage, **{"gen_ai.request.is_stream": True})
+    (call,) = calls(make_span(span, name="anthropic.messages", scope="openlit.otel.tracing", version=""))
+    assert (call.token_convention, call.flags, call.tokens_estimated) == ("exclusive", ("cache_unknown",), False)

@@ -23,7 +23,7 @@ from ingest.otlp.keep import (
     parent_id,
     span_name,
 )
-from ingest.otlp.reducers import EXCEPTION, exception_name
+from ingest.otlp.reducers import EXCEPTION, STATUS_ERROR, exception_name, name_failure
 from ingest.otlp.span import AllowList, Reject, Span
 
 __all__ = ["decode_json"]
@@ -69,6 +69,7 @@ class Event(msgspec.Struct, rename="camel"):
 
 class SpanStatus(msgspec.Struct):
     code: Int32 = 0
+    message: Any = None
 
 
 class JsonSpan(msgspec.Struct, rename="camel"):
@@ -170,6 +171,8 @@ def _read(span: JsonSpan, scope: Scope, resource: Kept, keep: Keeper) -> Span:
             events.append((event.name, at_us, _attributes(event.attributes, keep, {})))
         elif event.name in keep.allow.own_events:
             _attributes(event.attributes, keep, attributes)
+    if span.status and span.status.code == STATUS_ERROR and isinstance(span.status.message, str):
+        name_failure(attributes, span.status.message[:MAX_EXCEPTION])
     return Span(trace_id.hex(), span_id.hex(), parent_id(_id(span.parent_span_id or "")), span_name(span.name, scope.name),
                 enumerated(span.kind), start_ns // 1000, ended_us, enumerated(span.status.code if span.status else 0), scope.name,
                 scope.version, attributes, tuple(events))

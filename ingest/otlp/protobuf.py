@@ -19,7 +19,7 @@ from ingest.otlp.keep import (
     parent_id,
     span_name,
 )
-from ingest.otlp.reducers import EXCEPTION, MAX_TEXT, exception_name
+from ingest.otlp.reducers import EXCEPTION, MAX_TEXT, STATUS_ERROR, exception_name, name_failure
 from ingest.otlp.span import AllowList, Reject, Span
 
 __all__ = ["DecodeError", "decode_protobuf", "kept_attributes", "plain_value"]
@@ -54,6 +54,8 @@ def decode_protobuf(body: bytes, allow: AllowList) -> Decoded:
                     attributes = kept_attributes(span.attributes, keep, dict(resource))
                     ended_us = (end_ns or start_ns) // 1000
                     events = _events(span.events, keep, attributes, ended_us) if span.events else ()
+                    if span.status.code == STATUS_ERROR:
+                        name_failure(attributes, span.status.message[:MAX_EXCEPTION])
                     spans.append(Span(
                         trace_id.hex(), span_id.hex(), parent_id(span.parent_span_id), span_name(span.name, scope_name),
                         enumerated(span.kind), start_ns // 1000, ended_us, enumerated(span.status.code), scope_name, scope_version,

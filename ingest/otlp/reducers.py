@@ -20,7 +20,9 @@ MAX_TEXT = 256  # a longer text is no id, name or model, so it may be content
 NUMBER_TEXT = re.compile(r'"?([-+.\deE]{1,32}|true|false)"?', re.IGNORECASE).fullmatch
 NO_NUMBER = "?"  # stays where another text stood under a number's name, so that the count is known to be none
 EXCEPTION = ("exception.type", "exception.message")
-LEADING_STATUS = re.compile(r"[1-5][0-9]{2}(?= )")
+TOLD = ("error.type", "exception.type", "http.response.status_code", "http.status_code")
+LEADING_STATUS = re.compile(r"(?:Error code: )?([1-5][0-9]{2})(?= )")
+STATUS_ERROR = 2  # the code of a failed span
 CLASS_NAME = re.compile(r"(<class ')?[\w.$:+/-]{1,128}('>)?")
 MAX_ITEMS = 256
 MAX_INDEX_DIGITS = 9
@@ -178,8 +180,14 @@ def exception_name(kind: str, message: str) -> str | None:
     if kind and kind != "Error":
         return error_name(kind)
     status = LEADING_STATUS.match(message)
-    told = (error_of_status(int(status[0])) if status else None) or error_of_message(message)
+    told = (error_of_status(int(status[1])) if status else None) or error_of_message(message)
     return told if told != OTHER else kind or None
+
+
+def name_failure(kept: dict[str, Any], message: str) -> None:
+    """Where the message of a failed span's status is all that tells its error: which one."""
+    if kept.keys().isdisjoint(TOLD) and (told := exception_name("", message)):
+        kept["exception.type"] = told
 
 
 def error(key: str) -> Reducer:

@@ -2,7 +2,7 @@
 
 import re
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import lru_cache
 
 import msgspec
 
@@ -27,7 +27,7 @@ class Emitter(msgspec.Struct, frozen=True):
     streams: str = ""  # end_later: a second span tells the usage of a read stream; ends_early: nothing does
 
 
-@cache
+@lru_cache(4096)
 def emitter(scope: str, provider: str | None, version: str = "") -> Emitter:
     """The first row of the table that fits the scope and, where the row names them, its version and the provider."""
     for row in table("emitters.csv"):

@@ -716,3 +716,16 @@ def test_an_older_openlit_drops_the_cached_tokens_of_claude_and_passes_on_the_us
     span = chat("claude-sonnet-4-5", **usage, **{"gen_ai.request.is_stream": True})
     (call,) = calls(make_span(span, name="anthropic.messages", scope="openlit.otel.tracing", version=""))
     assert (call.token_convention, call.flags, call.tokens_estimated) == ("exclusive", ("cache_unknown",), False)
+
+
+def test_a_failed_call_whose_error_only_the_status_message_tells() -> None:
+    values = {"gen_ai.system": "OpenAI", "gen_ai.request.model": "gpt-4o", "llm.request.type": "chat"}
+    attributes = [otlp_value(key, value) for key, value in values.items()]
+    span = {"name": "openai.chat", "startTimeUnixNano": "1790000000000000000", "endTimeUnixNano": "1790000000100000000"}
+    span |= {"attributes": attributes, "status": {"code": 2, "message": "Error code: 429 - {'error': {'message': 'slow down'}}"}}
+    scope = {"name": "opentelemetry.instrumentation.openai.v1", "version": "0.40.14"}
+    request = {"resourceSpans": [{"scopeSpans": [{"scope": scope, "spans": [span | {"traceId": "01" * 16, "spanId": "02" * 8}]}]}]}
+    for found, rejects in (decode_json(json.dumps(request).encode(), ALLOW), decode_protobuf(as_protobuf(request), ALLOW)):
+        assert not rejects
+        assert "slow" not in str(found[0].attributes)
+        assert [call.error_type for call in calls(*found)] == ["rate_limit"]

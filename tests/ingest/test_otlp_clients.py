@@ -729,3 +729,46 @@ def test_a_failed_call_whose_error_only_the_status_message_tells() -> None:
         assert not rejects
         assert "slow" not in str(found[0].attributes)
         assert [call.error_type for call in calls(*found)] == ["rate_limit"]
+
+
+def test_logfire_4_tells_anthropic_calls_only_in_the_bodies() -> None:
+    request = {"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": "a prompt"}]}
+    usage = {"input_tokens": 1321, "output_tokens": 119, "cache_read_input_tokens": 512, "cache_creation_input_tokens": 300}
+    answer = {"message": {"role": "assistant", "content": "an answer"}, "usage": usage}
+    whole = {"request_data": json.dumps(request), "response_data": json.dumps(answer)}
+    (call,) = calls(make_span(whole, scope="logfire.anthropic"))
+    assert (call.provider, call.request_model, call.input_tokens, call.cache_read_tokens) == ("anthropic", "claude-sonnet-4-5", 2133, 512)
+    streamed = {"request_data": json.dumps(request | {"stream": True})}
+    chunks = {
+        "logfire.span_type": "log",
+        "duration": 0.05,
+        "response_data": json.dumps({"combined_chunk_content": "an answer", "chunk_count": 1}),
+    }
+    found = calls(
+        make_span(streamed, id="a", trace="t1", ms=31, scope="logfire.anthropic"),
+        make_span(streamed | chunks, id="b", trace="t2", at_ms=82, ms=0, scope="logfire.anthropic"),
+    )
+    assert [(call.streaming, call.input_tokens) for call in found] == [(True, None)]
+
+
+def test_logfire_4_tells_the_usage_of_a_stream_only_in_its_body() -> None:
+    streamed = {"request_data": '{"model": "gpt-4o", "stream": true}', "gen_ai.request.model": "gpt-4o"}
+    usage = {"prompt_tokens": 2028, "completion_tokens": 104, "total_tokens": 2132, "prompt_tokens_details": {"cached_tokens": 512}}
+    end = {"logfire.span_type": "log", "duration": 0.05, "response_data": json.dumps({"message": {"role": "assistant"}, "usage": usage})}
+    found = calls(
+        make_span(streamed, id="a", trace="t1", ms=31, scope="logfire.openai"),
+        make_span(streamed | end, id="b", trace="t2", at_ms=82, ms=0, scope="logfire.openai"),
+    )
+    assert [(call.input_tokens, call.output_tokens, call.cache_read_tokens) for call in found] == [(2028, 104, 512)]
+
+
+def test_litellm_estimates_the_prompt_of_a_stream_of_anthropic() -> None:
+    streamed = {"gen_ai.system": "anthropic", "gen_ai.request.model": "claude-sonnet-4-5", "llm.is_streaming": "True"}
+    (call,) = calls(make_span({**streamed, "gen_ai.usage.prompt_tokens": 16, "gen_ai.usage.completion_tokens": 112}, scope="litellm"))
+    assert call.tokens_estimated
+
+
+def test_pydantic_ai_0_names_cached_tokens_as_openai_does() -> None:
+    usage = {"gen_ai.usage.input_tokens": 2014, "gen_ai.usage.output_tokens": 102, "gen_ai.usage.details.cached_tokens": 512}
+    (call,) = calls(make_span(chat("gpt-4o", **usage), scope="pydantic-ai"))
+    assert (call.input_tokens, call.cache_read_tokens) == (2014, 512)

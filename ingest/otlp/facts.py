@@ -157,7 +157,7 @@ def _alike(scope_name: str, scope_version: str, name: str, kind: int, status_cod
     bad = read(wanted.alike, dict(zip(wanted.alike_keys, values, strict=True)), found, chosen)
     get = found.get
     provider = get("provider") or providers.provider_of_scope(scope_name)
-    source = emitter(scope_name, provider, scope_version)
+    source = emitter(scope_name, scope_version, provider)
     role, operation, streaming = kind_by_name(scope_name, name) or get("kind") or _kind_by_convention(name, source)
     request_model, response_model = get("request_model"), get("response_model")
     if not request_model and "kind" not in found and role == "inference":

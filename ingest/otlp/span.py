@@ -44,8 +44,8 @@ class AllowList(msgspec.Struct, frozen=True):
     is, of content its length, of a JSON text the usage numbers. `prefixes` do the same for indexed keys such as
     `retrieval.documents.0.document.score`: the reducer of a prefix gets one mapping of all keys of the span below it.
     `events` are the event names that are kept, through the same list, and `own_events` those whose attributes count as
-    the span's. `texts` and `numbers` are the keys whose reducers
-    leave a short text or an integer as it is, so that decoders need not ask.
+    the span's. `texts` and `numbers` are the keys whose reducers leave a short text or an integer as it is, so that
+    decoders need not ask.
     """
 
     reducers: Mapping[str, Callable[[Any], dict[str, Any]]]

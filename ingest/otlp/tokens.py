@@ -28,7 +28,7 @@ class Emitter(msgspec.Struct, frozen=True):
 
 
 @lru_cache(4096)
-def emitter(scope: str, provider: str | None, version: str = "") -> Emitter:
+def emitter(scope: str, version: str, provider: str | None) -> Emitter:
     """The first row of the table that fits the scope and, where the row names them, its version and the provider."""
     for row in table("emitters.csv"):
         pattern, _, bound = row["scope"].lower().partition("<")

@@ -1,6 +1,7 @@
 """OTLP requests as tests send them, in both encodings."""
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,3 +69,15 @@ def as_json(sent: ExportTraceServiceRequest) -> dict[str, Any]:
                     if name in span:
                         span[name] = base64.b64decode(span[name]).hex()
     return found
+
+
+def otlp_value(key: str, value: str | int) -> dict[str, Any]:
+    return {"key": key, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}
+
+
+def as_protobuf(request: dict[str, Any]) -> bytes:
+    """A request in JSON whose ids are all ones or all twos, in protobuf, whose own JSON form wants ids in base64."""
+    text = json.dumps(request)
+    for id in (bytes([1] * 16), bytes([2] * 8)):
+        text = text.replace(id.hex(), base64.b64encode(id).decode())
+    return json_format.ParseDict(json.loads(text), ExportTraceServiceRequest()).SerializeToString()

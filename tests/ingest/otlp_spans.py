@@ -64,6 +64,10 @@ def make_span(
     )
 
 
+def chat(model: str, **more: Any) -> dict[str, Any]:
+    return {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic", "gen_ai.request.model": model, **more}
+
+
 def resolved(*spans: Span) -> list[Resolved]:
     return resolve([facts(span) for span in spans])
 
